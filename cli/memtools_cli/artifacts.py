@@ -1,0 +1,221 @@
+"""list, fetch, join, verify, clean: the published files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from memtools.errors import MemtoolsError
+
+Names = Annotated[list[str], typer.Argument(help="Artifacts or groups; see `memtools list`.")]
+Name = Annotated[str, typer.Argument(help="An artifact; see `memtools list`.")]
+Directory = Annotated[
+    Path | None,
+    typer.Option("--to", help="Directory of the files, instead of the cache (MEMTOOLS_CACHE)."),
+]
+Registries = Annotated[
+    list[str] | None,
+    typer.Option("--registry", help="A registry of more artifacts: file or URL. Repeatable."),
+]
+Mirror = Annotated[
+    str | None, typer.Option(help="Base URL under which every file is looked for by its name.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Exit 7 if another process is at work on the same file.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands, in the order in which help shows them."""
+    app.command("list")(list_)
+    app.command()(fetch)
+    app.command()(join)
+    app.command()(verify)
+    app.command()(clean)
+
+
+def list_(to: Directory = None, registry: Registries = None, as_json: Json = False) -> None:
+    """Show what can be fetched, what is here, and what is half-done."""
+    from memtools.artifacts.cache import inventory
+    from memtools.artifacts.settings import Settings
+    from memtools.files import human_size
+
+    settings = Settings.of(cache=to, registries=registry or ())
+    items = inventory(settings.registry(), settings.cache)
+    if as_json:
+        print(json.dumps([item.to_json() for item in items], indent=1))
+        return
+    rows = [
+        (
+            item.artifact.name,
+            "about " * item.size_is_approximate + human_size(item.size) if item.size else "?",
+            item.artifact.order,
+            item.state_in_words,
+            item.artifact.definition + f" ({item.artifact.doubt})" * bool(item.artifact.doubt),
+        )
+        for item in items
+    ]
+    _print_table(("name", "size", "order", "state", "what it is"), rows)
+    print(f"\nfiles are kept in {settings.cache}")
+    for group, members in settings.registry().groups.items():
+        print(f"group {group}: {', '.join(members)}")
+
+
+def fetch(
+    names: Names,
+    to: Directory = None,
+    registry: Registries = None,
+    mirror: Mirror = None,
+    huge: Annotated[bool, typer.Option("--huge", help="Allow archives of 200 GB and more.")] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Allow files that no digest or size can prove.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a symbolic link by the file itself.")
+    ] = False,
+    no_wait: NoWait = False,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds without a byte after which to reconnect and resume."),
+    ] = 30.0,
+    min_speed: Annotated[
+        float,
+        typer.Option(min=0, help="Bytes per second below which to reconnect and resume."),
+    ] = 1024.0,
+) -> None:
+    """Download, join and verify; print the path of each file.
+
+    Interrupt it at any time and run it again: it goes on where it stopped. A path that
+    is printed is a file whose every known digest held. What is here costs no request.
+    """
+    from memtools.artifacts.fetcher import Terms, bring
+    from memtools.artifacts.settings import Settings
+    from memtools.transfer.patience import Patience
+
+    settings = Settings.of(cache=to, registries=registry or (), mirror=mirror)
+    patience = Patience(connect=min(10.0, timeout), read=timeout, min_speed=min_speed)
+    terms = Terms(unverified, huge, force, not no_wait, patience)
+    chosen = settings.registry().select(names)
+    _each(chosen, lambda artifact: print(bring(artifact, settings, terms), flush=True), "fetched")
+
+
+def join(
+    name: Name,
+    parts_in: Annotated[Path, typer.Option("--from", help="Directory that holds the parts.")],
+    to: Directory = None,
+    registry: Registries = None,
+    no_wait: NoWait = False,
+) -> None:
+    """Join parts that you have already, verify, and print the path.
+
+    Parts are found by their published names; other files there are ignored.
+    """
+    from memtools.artifacts.fetcher import Terms
+    from memtools.artifacts.fetcher import join as join_parts
+
+    terms = Terms(wait=not no_wait)
+    print(join_parts(name, parts_in, to, registries=registry or (), terms=terms))
+
+
+def verify(
+    what: Annotated[
+        list[str] | None, typer.Argument(help="Artifacts, groups or files; all that is here.")
+    ] = None,
+    to: Directory = None,
+    registry: Registries = None,
+    as_json: Json = False,
+) -> None:
+    """Read files again and compare every digest that is known.
+
+    A broken part is named where the sizes of the parts are known.
+    """
+    from memtools.artifacts.cache import inventory
+    from memtools.artifacts.checker import verify as verify_one
+    from memtools.artifacts.settings import Settings
+
+    settings = Settings.of(cache=to, registries=registry or ())
+    known = settings.registry()
+    asked: list[str] = []
+    for each in what or [i.artifact.name for i in inventory(known, settings.cache) if i.is_here]:
+        asked += known.groups.get(each, (each,))
+    verdicts: list[dict[str, Any]] = []
+
+    def one(each: str) -> None:
+        verdict = verify_one(each, cache=settings.cache, registries=settings.registries)
+        verdicts.append(verdict.to_json())
+        if not as_json:
+            print(f"{verdict.path}: {', '.join(verdict.proven_by)} verified")
+
+    try:
+        _each(asked, one, "verified")
+    finally:
+        if as_json:
+            print(json.dumps(verdicts, indent=1))
+
+
+def clean(
+    to: Directory = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Remove the fetched files of the cache, too.")
+    ] = False,
+    registry: Registries = None,
+) -> None:
+    """Remove half-done downloads that no process is working on."""
+    from memtools.artifacts.cache import remove
+    from memtools.artifacts.settings import Settings
+    from memtools.files import human_size
+
+    settings = Settings.of(cache=to, registries=registry or ())
+    n_bytes = 0
+    for path, size in remove(settings.registry(), settings.cache, everything=everything):
+        print(f"removed {path}")
+        n_bytes += size
+    print(f"{human_size(n_bytes)} freed")
+
+
+def _each(items: Sequence[Any], work: Callable[[Any], None], done: str) -> None:
+    """Do the work for each item; one failure does not keep the others from theirs.
+
+    A single item fails with its own error; of several, each error is printed and
+    the count of what was done decides.
+    """
+    failures: list[MemtoolsError] = []
+    for item in items:
+        try:
+            work(item)
+        except MemtoolsError as error:
+            failures.append(error)
+            if len(items) > 1:
+                print(f"error: {error}\n       {error.hint}", file=sys.stderr)
+    if len(items) == 1 and failures:
+        raise failures[0]
+    if failures:
+        summary = MemtoolsError(
+            f"{len(items) - len(failures)} of {len(items)} {done}",
+            hint="see the errors above; run the same command again for the rest",
+        )
+        codes = {error.exit_code for error in failures}
+        if len(failures) == len(items) and len(codes) == 1:
+            summary.exit_code = codes.pop()  # type: ignore[misc]
+        raise summary
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table as wide as the terminal; plain and unfolded where there is none."""
+    if not sys.stdout.isatty():
+        for row in (headings, *rows):
+            print("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,39 @@
+"""Memorization and influence estimates of neural networks.
+
+    import memtools
+    path = memtools.fetch("cifar100-pairs")     # whole, verified, from the cache the next time
+
+What users call is re-exported here, lazily: importing memtools loads nothing else.
+Definitions: Feldman & Zhang 2020, "What Neural Networks Memorize and Why", sec. 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "fetch": "memtools.artifacts.fetcher",
+    "join": "memtools.artifacts.fetcher",
+    "verify": "memtools.artifacts.checker",
+}
+
+if TYPE_CHECKING:
+    from memtools.artifacts.checker import verify as verify
+    from memtools.artifacts.fetcher import fetch as fetch
+    from memtools.artifacts.fetcher import join as join
+
+__all__ = ["__version__", "fetch", "join", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what users call at its first use (PEP 562)."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'memtools' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,372 @@
+"""One artifact: its parts brought side by side into one file, verified, published.
+
+    path = fetch("cifar100-pairs")
+    path = join("imagenet-influence", parts_in="downloads/")
+
+A path that is returned is a file whose every known digest held and whose bytes
+are durable. What is there and verified costs no request; what was half done goes
+on where it broke, whether by download or from parts that the user has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import queue
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from memtools.artifacts.checker import ALGORITHMS, promised, read_digests
+from memtools.artifacts.receipts import read_receipt, write_receipt
+from memtools.artifacts.registry import Artifact, Part
+from memtools.artifacts.settings import Settings
+from memtools.errors import ChecksumError, ConfigError, DiskError, IntegrityError, NetworkError
+from memtools.files import CHUNK, disk_errors, human_size, locked
+from memtools.progress import bars
+from memtools.transfer.crew import Crew
+from memtools.transfer.names import Names
+from memtools.transfer.partial import Partial, Piece
+from memtools.transfer.patience import Patience
+
+log = logging.getLogger("memtools")
+
+SIDE_BY_SIDE = 4  # parts downloaded at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What the user allows. unverified: a file that nothing can prove. huge: hundreds of GB.
+
+    force: replace a symbolic link. wait: for another process on the same target.
+    patience: limits of all waiting for the network.
+    """
+
+    unverified: bool = False
+    huge: bool = False
+    force: bool = False
+    wait: bool = True
+    patience: Patience = Patience()
+
+
+USUAL = Terms()
+
+
+def fetch(
+    name: str,
+    to: Path | str | None = None,
+    *,
+    registries: Sequence[str | Path] = (),
+    mirror: str | None = None,
+    offline: bool | None = None,
+    terms: Terms = USUAL,
+) -> Path:
+    """The path of a published file, whole and verified; downloads what is missing.
+
+    name: as in the registry. to: the directory, else the cache. registries,
+    mirror, offline: as in `memtools.artifacts.settings`.
+
+    Raises ConfigError, NetworkError, RefusedError, IntegrityError, DiskError or
+    BusyError; after each of them running again goes on where it broke.
+    """
+    settings = Settings.of(cache=to, registries=registries, mirror=mirror, offline=offline)
+    return bring(settings.registry()[name], settings, terms)
+
+
+def join(
+    name: str,
+    parts_in: Path | str,
+    to: Path | str | None = None,
+    *,
+    registries: Sequence[str | Path] = (),
+    terms: Terms = USUAL,
+) -> Path:
+    """The path of a published file, joined from parts that lie in a directory.
+
+    Parts are found by their published names; anything else there is ignored.
+    The parts stay. Raises IntegrityError naming what is missing or wrong.
+    """
+    settings = Settings.of(cache=to, registries=registries)
+    artifact = settings.registry()[name]
+    directory = Path(parts_in)
+    missing = [part.file for part in artifact.parts if not (directory / part.file).is_file()]
+    if missing:
+        raise IntegrityError(
+            f"{directory} lacks {', '.join(missing)}",
+            hint=f"memtools fetch {name} downloads all {len(artifact.parts)} parts",
+        )
+    local = [
+        dataclasses.replace(part, url=str(directory.absolute() / part.file))
+        for part in artifact.parts
+    ]
+    return bring(dataclasses.replace(artifact, parts=tuple(local)), settings, terms)
+
+
+def bring(artifact: Artifact, settings: Settings, terms: Terms) -> Path:
+    """Publish an artifact in the directory of `settings`, unless it is there already."""
+    target = settings.cache / artifact.file
+    _refuse(artifact, settings.cache, terms)
+    with disk_errors(settings.cache):
+        settings.cache.mkdir(parents=True, exist_ok=True)
+    if _is_here(target, artifact):
+        return target
+    _clear_way(target, terms)
+    if settings.offline and not all(part.path for part in artifact.parts):
+        raise NetworkError(
+            f"{artifact.name} is not in {settings.cache}, and offline is set",
+            url=artifact.parts[0].url,
+            hint=f"run memtools fetch {artifact.name} without MEMTOOLS_OFFLINE",
+        )
+    with locked(
+        Names(target).lock,
+        wait=terms.wait,
+        waiting=lambda: log.warning("%s: waiting for another process", artifact.name),
+    ):
+        if not _is_here(target, artifact):
+            _Assembly(artifact, target, terms.patience).run()
+    return target
+
+
+def _refuse(artifact: Artifact, directory: Path, terms: Terms) -> None:
+    """Stop before anything happens if the user must first agree to it."""
+    size = artifact.total_size or artifact.approximate_size
+    if artifact.huge and not terms.huge:
+        existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+        raise ConfigError(
+            f"{artifact.name} has {human_size(size or 0)}; the disk of {directory}"
+            f" has {human_size(free)} free",
+            hint="add --huge if you mean it",
+        )
+    if not (artifact.checkable or artifact.total_size or terms.unverified):
+        raise ConfigError(
+            f"the registry knows neither a digest nor the size of {artifact.name}",
+            hint="add --unverified to take whatever the server sends",
+        )
+
+
+def _clear_way(target: Path, terms: Terms) -> None:
+    """Make sure that the final rename will not destroy anything but an older copy."""
+    if target.is_symlink():
+        if not terms.force:
+            raise DiskError(
+                f"{target} is a symbolic link, and not to the right file",
+                hint="add --force to replace the link, or remove it",
+            )
+    elif target.is_dir():
+        raise DiskError(f"{target} is a directory", hint="move it, or choose another with --to")
+
+
+def _is_here(target: Path, artifact: Artifact) -> bool:
+    """Whether the right file is there already: by its receipt, else by reading it."""
+    if not target.is_file():
+        return False
+    receipt = read_receipt(target)
+    if receipt and receipt.fits(target, artifact):
+        log.info("%s: verified %s and untouched since", target, receipt.verified)
+        return True
+    expected = promised(artifact, receipt)
+    if expected:
+        digests = read_digests(target, ALGORITHMS)
+        if all(digests[name] == value for name, value in expected.items()):
+            write_receipt(target, artifact, digests, receipt.parts if receipt else [])
+            return True
+    log.warning("%s is not the right file; it stays until the right one is here", target)
+    return False
+
+
+class _Assembly:
+    """Brings the parts of one artifact into one unfinished file, and publishes it."""
+
+    def __init__(self, artifact: Artifact, target: Path, patience: Patience) -> None:
+        self.artifact = artifact
+        self.target = target
+        self.patience = patience
+        pieces = [Piece(part.file, _size(artifact, part)) for part in artifact.parts]
+        self.parts = dict(zip(pieces, artifact.parts, strict=True))
+        self.partial = Partial(target, pieces, identity=_identity(artifact))
+        self.learnt: dict[Piece, dict[str, str]] = {}
+
+    def run(self) -> None:
+        """All of it; on any error the bytes and what is known about them stay for the next run."""
+        with self.partial as partial:
+            partial.require_space()
+            digests = self._gather()
+            if wrong := self._wrong(digests):
+                for piece in self._doubtful():
+                    log.warning("%s: %s; fetching it once more", piece.name, wrong)
+                    partial.forget(piece)
+                if not partial.complete:
+                    digests = self._gather()
+                    wrong = self._wrong(digests)
+            if wrong:
+                raise self._whole_is_wrong(wrong, digests)
+            parts = [
+                {"name": piece.name, "size": piece.size, "git_blob": learnt["git_blob"]}
+                for piece, learnt in self.learnt.items()
+            ]
+            partial.publish()
+            write_receipt(self.target, self.artifact, digests, parts)
+
+    def _gather(self) -> dict[str, str]:
+        """Complete every piece; the digests of the whole file, by algorithm."""
+        partial, crew = self.partial, Crew(self.partial)
+        partial.rewritten = False
+        whole = [crew.trail((name,)) for name in ("md5", "sha256")]
+        left = queue.SimpleQueue[Piece]()
+        for piece in partial.pieces:
+            left.put(piece)
+
+        def work() -> None:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._complete(crew, left.get_nowait())
+
+        for _ in range(min(SIDE_BY_SIDE, len(partial.pieces))):
+            crew.start(work)
+        with bars() as show:
+
+            def tick() -> None:
+                with partial.changed:
+                    for piece in partial.pieces if len(partial.pieces) > 1 else ():
+                        show(piece.name, piece.coverage.n_bytes, piece.size)
+                    held = sum(piece.coverage.n_bytes for piece in partial.pieces)
+                show(self.target.name, held, partial.size)
+                show("verifying", min(trail.position for trail in whole), partial.size)
+
+            crew.join(tick)
+            if partial.rewritten:  # the digests have seen bytes that were replaced since
+                whole = [crew.trail((name,)) for name in ("md5", "sha256")]
+                crew.join(tick)
+        digests = {name: value for trail in whole for name, value in trail.digests.items()}
+        only = self.learnt[partial.pieces[0]] if len(partial.pieces) == 1 else {}
+        return {**only, **digests}
+
+    def _complete(self, crew: Crew, piece: Piece) -> None:
+        """Bring one piece; if its digest is wrong, once more where that can help."""
+        partial, part = self.partial, self.parts[piece]
+        partial.wait_until(lambda: partial.offset(piece) is not None)
+        crew.start(lambda: partial.confirm_claims(piece))
+        piece.damage = ""
+        for may_repeat in (True, False):
+            trail = crew.trail(("git_blob", *part.digests), piece)
+            self._bring(piece, part)
+            trail.thread.join()
+            partial.check()
+            self.learnt[piece] = trail.digests
+            wrong = _difference(part.digests, trail.digests)
+            if not wrong:
+                return
+            repeat = may_repeat and not part.path and (piece.resumed or len(self.parts) > 1)
+            if repeat:
+                log.warning("%s: %s; fetching it once more", piece.name, wrong)
+            partial.forget(piece)
+            if not repeat:
+                piece.damage = wrong
+                raise self._part_is_wrong(piece, wrong)
+
+    def _bring(self, piece: Piece, part: Part) -> None:
+        if part.path:
+            _copy(self.partial, piece, part.path)
+        else:
+            from memtools.transfer.downloader import download  # imports requests: 150 ms
+
+            download(self.partial, piece, part.url, self.patience)
+
+    def _wrong(self, digests: dict[str, str]) -> str:
+        """Words for the first digest of the whole file that does not hold."""
+        earlier = read_receipt(self.target) if self.target.exists() else None
+        return _difference(promised(self.artifact, earlier), digests)
+
+    def _doubtful(self) -> list[Piece]:
+        """Pieces that nothing but the digest of the whole could have proven wrong."""
+        return [
+            piece
+            for piece, part in self.parts.items()
+            if not part.digests and not part.path and piece.resumed
+        ]
+
+    def _part_is_wrong(self, piece: Piece, wrong: str) -> ChecksumError:
+        part, actual = self.parts[piece], self.learnt[piece]
+        changed = "the remote file has changed: " if piece.changed else ""
+        name = next(name for name in part.digests if actual[name] != part.digests[name])
+        twin = [
+            other.file
+            for other in self.artifact.parts
+            if other.digests.get(name) == actual[name]
+        ]
+        swapped = f"; its bytes are those of {twin[0]}" if twin else ""
+        return ChecksumError(
+            f"{piece.name}: {changed}{wrong}{swapped}",
+            path=self.target,
+            expected=part.digests[name],
+            actual=actual[name],
+            hint=_WRONG_LOCAL if part.path else _WRONG_REMOTE,
+        )
+
+    def _whole_is_wrong(self, wrong: str, digests: dict[str, str]) -> ChecksumError:
+        """Every part held, or says nothing: mark all of them so that none is used again."""
+        proven = all(part.digests for part in self.artifact.parts)
+        changed = any(piece.changed for piece in self.partial.pieces)
+        for piece in self.partial.pieces:
+            self.partial.forget(piece)
+            piece.damage = wrong
+        expected = promised(self.artifact, None)
+        name = next((each for each in expected if digests.get(each) != expected[each]), "")
+        return ChecksumError(
+            f"{self.artifact.file}: {'the remote file has changed: ' if changed else ''}{wrong}",
+            path=self.target,
+            expected=expected.get(name, ""),
+            actual=digests.get(name, ""),
+            hint="every part is right, so the registry contradicts itself: check its entry"
+            if proven
+            else _WRONG_REMOTE,
+        )
+
+
+_WRONG_REMOTE = (
+    "nothing was published; running again starts afresh. If it stays wrong, the source is:"
+    " try another with --mirror"
+)
+_WRONG_LOCAL = "nothing was published; get this part again, or fetch the artifact"
+
+
+def _size(artifact: Artifact, part: Part) -> int | None:
+    return artifact.total_size if len(artifact.parts) == 1 else part.size
+
+
+def _identity(artifact: Artifact) -> str:
+    """What the unfinished file must become, so that no other one is continued."""
+    parts = [(part.file, part.size, part.digests) for part in artifact.parts]
+    return json.dumps([artifact.file, artifact.size, artifact.md5, artifact.sha256, parts])
+
+
+def _difference(expected: dict[str, str], actual: dict[str, str]) -> str:
+    """Words for the first digest that differs; empty if all hold."""
+    for name, value in expected.items():
+        if actual.get(name) != value:
+            return f"{name} is {actual.get(name)}, expected {value}"
+    return ""
+
+
+def _copy(partial: Partial, piece: Piece, source: Path) -> None:
+    """Bring a piece from a local file."""
+    with disk_errors(source), source.open("rb", buffering=0) as file:
+        size = file.seek(0, 2)
+        if size != (piece.size or size):
+            raise ChecksumError(
+                f"{source}: {size} bytes, expected {piece.size}",
+                path=source,
+                expected=str(piece.size),
+                actual=str(size),
+                hint=_WRONG_LOCAL,
+            )
+        partial.learn_size(piece, size)
+        while gap := partial.gap(piece):
+            file.seek(gap[0])
+            data = file.read(min(CHUNK, (gap[1] or size) - gap[0]))
+            if not data:
+                raise IntegrityError(f"{source} shrinks while it is read", hint=_WRONG_LOCAL)
+            partial.write(piece, gap[0], data)

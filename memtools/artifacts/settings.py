@@ -1,0 +1,130 @@
+"""Where files are kept and looked for: options first, then the environment.
+
+    settings = Settings.of(mirror="http://mirror.example.org/memtools")
+    registry = settings.registry()
+
+MEMTOOLS_CACHE     the directory of fetched files
+MEMTOOLS_MIRROR    base URL under which every file is looked for by its base name
+MEMTOOLS_REGISTRY  more registries (files or URLs), separated by white space
+MEMTOOLS_OFFLINE   1: never touch the network
+MEMTOOLS_DEBUG     1: show tracebacks (command line)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import urllib.parse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from memtools.artifacts.manifest import builtin_registry, parse_registry
+from memtools.artifacts.registry import Registry
+from memtools.errors import ConfigError, IntegrityError, NetworkError
+from memtools.transfer.patience import Budget, Patience, TransientError
+
+MAX_REGISTRY = 16 << 20  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """cache: directory. mirror: URL or None. registries: files or URLs. offline: no network."""
+
+    cache: Path
+    mirror: str | None
+    registries: tuple[str, ...]
+    offline: bool
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        cache: Path | str | None = None,
+        mirror: str | None = None,
+        registries: Sequence[str | Path] = (),
+        offline: bool | None = None,
+    ) -> Settings:
+        """The settings given, completed from the environment."""
+        environ = os.environ
+        mirror = mirror or environ.get("MEMTOOLS_MIRROR") or None
+        if mirror and not mirror.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"the mirror {mirror!r} is not a URL", hint="give one that starts with https://"
+            )
+        chosen = cache or environ.get("MEMTOOLS_CACHE")
+        return cls(
+            cache=Path(chosen).expanduser() if chosen else _default_cache(),
+            mirror=mirror,
+            registries=tuple(map(str, registries)) or _words("MEMTOOLS_REGISTRY"),
+            offline=is_set("MEMTOOLS_OFFLINE") if offline is None else offline,
+        )
+
+    def registry(self) -> Registry:
+        """The built-in registry and the user's, with all URLs at the mirror if there is one."""
+        registry = builtin_registry()
+        for where in self.registries:
+            registry = registry.merged(self._read(where), where)
+        return registry.at_mirror(self.mirror) if self.mirror else registry
+
+    def _read(self, where: str) -> Registry:
+        if where.startswith(("http://", "https://")):
+            text = self._download(where)
+            return parse_registry(text, where=where, base=urllib.parse.urljoin(where, "."))
+        path = Path(where).expanduser()
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"the registry {where} cannot be read: {error}", hint="check --registry"
+            ) from error
+        return parse_registry(text, where=where, base=str(path.absolute().parent))
+
+    def _download(self, url: str) -> str:
+        """The text of a registry on the network: small, so it is simply asked for again."""
+        if self.offline:
+            raise NetworkError(
+                f"the registry {url} is on the network, and offline is set",
+                url=url,
+                hint="run again without MEMTOOLS_OFFLINE, or keep the registry in a local file",
+            )
+        from memtools.transfer.answers import Wish, ask
+
+        budget = Budget(patience := Patience())
+        while True:
+            try:
+                with ask(url, Wish(), patience) as answer:
+                    return _text(url, answer.chunks(), answer.stop)
+            except TransientError as fault:
+                budget.spend(fault, url, received=0)
+
+
+def _text(url: str, chunks: Iterable[bytes], expected: int | None) -> str:
+    body = b""
+    for data in chunks:
+        body += data
+        if len(body) > MAX_REGISTRY:
+            raise IntegrityError(f"{url}: too large for a registry", hint="check --registry")
+    if expected is not None and len(body) < expected:
+        raise TransientError("the connection ended early")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{url}: not a text file: {error}", hint="check --registry") from error
+
+
+def is_set(variable: str) -> bool:
+    """Whether an environment variable says yes."""
+    value = os.environ.get(variable, "").strip().lower()
+    if value not in ("", "0", "no", "false", "off", "1", "yes", "true", "on"):
+        raise ConfigError(f"{variable} is {value!r}", hint=f"set {variable} to 1 or 0")
+    return value in ("1", "yes", "true", "on")
+
+
+def _words(variable: str) -> tuple[str, ...]:
+    return tuple(os.environ.get(variable, "").split())
+
+
+def _default_cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("memtools", appauthor=False))

@@ -1,0 +1,169 @@
+"""Files that appear whole or not at all, their digests, and locks between processes.
+
+    digest_file(path, ("md5", "sha256"))      # {"md5": "...", "sha256": "..."}, one pass
+    write_atomically(path, data)              # beside it, fsync, rename, fsync of the directory
+    with locked(path, wait=False): ...        # BusyError if another process holds it
+
+A rename alone is not enough: after a power cut it can leave an empty file under
+the final name. The order everywhere is fsync(file), rename, fsync(directory).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from memtools.errors import BusyError, DiskError
+
+CHUNK = 1 << 20
+
+_DISK_WORDS = {
+    errno.ENOSPC: ("the disk is full", "free some space, then run the same command again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command again"),
+    errno.EFBIG: (
+        "the file would pass this system's limit on file sizes",
+        "raise the limit (ulimit -f) or choose another disk, then run the same command again",
+    ),
+    errno.EROFS: ("the file system is read-only", "choose another directory"),
+    errno.EACCES: ("permission denied", "choose another directory, or change its permissions"),
+    errno.EPERM: ("not permitted", "choose another directory, or change its permissions"),
+    errno.ENAMETOOLONG: ("the file name is too long for this disk", "choose a shorter path"),
+    errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory"),
+    errno.EISDIR: ("a directory stands where the file should go", "move it, or choose another"),
+    errno.EIO: ("the disk reports a read or write error", "check the disk; do not trust this copy"),
+}
+
+
+class Hash(Protocol):
+    """The part of a `hashlib` object that is used here."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+def new_hash(algorithm: str, size: int = 0) -> Hash:
+    """A fresh hash object: any name of `hashlib`, or `git_blob`.
+
+    `git_blob` is the name that git gives to a file's content: the SHA-1 of
+    `b"blob <size>\\0"` and the bytes. It needs the size in bytes beforehand.
+    """
+    if algorithm == "git_blob":
+        return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
+def digest_file(
+    path: Path,
+    algorithms: Iterable[str],
+    *,
+    start: int = 0,
+    size: int | None = None,
+    advance: Callable[[int], object] = lambda n_bytes: None,
+) -> dict[str, str]:
+    """Hex digests of `size` bytes of a file from `start` on, in one pass.
+
+    `advance` is told the number of bytes of each read, for a progress bar.
+    """
+    with path.open("rb", buffering=0) as file:
+        left = os.fstat(file.fileno()).st_size - start if size is None else size
+        hashes = {name: new_hash(name, left) for name in algorithms}
+        file.seek(start)
+        while left > 0 and (data := file.read(min(CHUNK, left))):
+            for each in hashes.values():
+                each.update(data)
+            left -= len(data)
+            advance(len(data))
+    return {name: each.hexdigest() for name, each in hashes.items()}
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Give a whole, fsynced file its final name, durably."""
+    os.replace(temporary, final)
+    fsync_directory(final.parent)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file so that a reader finds the old content or the new, never a mixture."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    publish(temporary, path)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the `OSError` of a local file into a `DiskError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        what, hint = _DISK_WORDS.get(error.errno or 0, (error.strerror or str(error), ""))
+        raise DiskError(f"{path}: {what}", hint=hint or "see the path above") from error
+
+
+def require_free(directory: Path, n_bytes: int, what: str) -> None:
+    """Raise `DiskError` unless `n_bytes` more fit on the disk of `directory`."""
+    free = shutil.disk_usage(directory).free
+    if free < n_bytes:
+        raise DiskError(
+            f"{what} needs {human_size(n_bytes)} more on the disk of {directory},"
+            f" which has {human_size(free)} free",
+            hint="free some space or choose another directory, then run the same command again",
+        )
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool, waiting: Callable[[], object]) -> Iterator[None]:
+    """Hold an exclusive lock between processes; the lock file goes away afterwards.
+
+    `waiting` is called once if another process holds the lock and `wait` is
+    true; without `wait` that is a `BusyError`. Whoever relies on this must stay
+    correct when the lock lies, as it does on some network file systems.
+    """
+    import filelock  # 80 ms: only those who lock pay for it
+
+    lock = filelock.FileLock(path)
+    with disk_errors(path):
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            if not wait:
+                raise BusyError(
+                    f"another process holds {path}",
+                    hint="wait until it has finished, then run the same command again",
+                ) from error
+            waiting()
+            lock.acquire()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def human_size(n_bytes: int) -> str:
+    """A size in decimal units, as disks and download pages give it: `20,260 B`, `285.0 MB`."""
+    if n_bytes < 100_000:
+        return f"{n_bytes:,} B"
+    size = float(n_bytes)
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"

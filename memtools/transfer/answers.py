@@ -1,0 +1,356 @@
+"""One GET, and what its answer really is: bytes from a known offset, a fault, or a no.
+
+    with ask(url, Wish(start=100, size=1000), patience) as answer:
+        for data in answer.chunks():           # bytes from answer.start on
+            ...
+
+Nothing a server says is believed because of its status alone: a 206 counts only
+if its Content-Range begins where asked (or earlier) and its total is the size
+that was promised; a 200 may be a log-in page; a body may be labelled gzip. Bytes
+are never decoded: digests are of what is published.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import email.utils
+import http.client
+import re
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+import urllib3
+
+from memtools import __version__
+from memtools.errors import ChecksumError, IntegrityError, NetworkError, RefusedError
+from memtools.transfer.patience import Patience, TransientError
+
+CHUNK = 256 * 1024  # larger reads allocate more than a socket ever has ready
+MAX_REDIRECTS = 5
+_SNIFF = 64 * 1024
+_PAGE_HINT = "a log-in, a quota or a proxy stands in the way; open the URL in a browser"
+_TRANSIENT_STATUSES = {408, 425, 429}
+_BREAKS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
+
+
+class RangeError(Exception):
+    """The server does not do ranges properly: ask for the whole file instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """Which bytes of a file are wanted: from `start` to before `stop` (None: to the end).
+
+    size: the size of the whole file, where known. validator: the ETag or
+    Last-Modified that bytes before `start` came with. ranged: whether to ask for
+    a range at all.
+    """
+
+    start: int = 0
+    stop: int | None = None
+    size: int | None = None
+    validator: str | None = None
+    ranged: bool = True
+
+    def headers(self) -> dict[str, str]:
+        """The request headers that express the wish."""
+        partial = self.start > 0 or (self.stop is not None and self.stop != self.size)
+        if not (self.ranged and partial):
+            return {}
+        last = "" if self.stop is None or self.stop == self.size else str(self.stop - 1)
+        headers = {"Range": f"bytes={self.start}-{last}"}
+        return headers | ({"If-Range": self.validator} if self.validator else {})
+
+
+@dataclasses.dataclass
+class Answer:
+    """A body that is to hold `start` to before `stop` of a file of `size` bytes (None: not said).
+
+    validator: the strong ETag, else Last-Modified, of this version of the file.
+    whole: the server sent everything although a range was asked for.
+    """
+
+    url: str
+    start: int
+    stop: int | None
+    size: int | None
+    validator: str | None
+    whole: bool
+    response: requests.Response
+    patience: Patience
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it arrives; `TransientError` if it stops, stalls or crawls."""
+        read1 = self.response.raw.read1
+        span_start, span_bytes = time.monotonic(), 0
+        try:
+            while data := read1(CHUNK, decode_content=False):
+                yield data
+                span_bytes += len(data)
+                span = time.monotonic() - span_start
+                if span > self.patience.read:
+                    if span_bytes < self.patience.min_speed * span:
+                        raise TransientError(
+                            f"only {span_bytes} bytes came in {span:.0f} s"
+                            f" (floor: {self.patience.min_speed:.0f} bytes/s)"
+                        )
+                    span_start, span_bytes = time.monotonic(), 0
+        except _BREAKS as error:
+            raise TransientError(f"the connection broke ({_words(error)})") from error
+
+    def abort(self) -> None:
+        """Wake a thread that waits in `chunks`, from another thread."""
+        with contextlib.suppress(ValueError, RuntimeError, OSError):  # already at its end
+            self.response.raw.shutdown()
+
+
+@contextlib.contextmanager
+def ask(url: str, wish: Wish, patience: Patience) -> Iterator[Answer]:
+    """Send one GET (following redirects) and judge the answer before its body is read.
+
+    Raises TransientError (try again), RangeError (ask without a range),
+    RefusedError, NetworkError or IntegrityError (trying again will not help).
+    """
+    with requests.Session() as session:
+        response = _follow(session, url, wish.headers(), patience)
+        with response:
+            yield _judge(response, public(url), wish, patience)
+
+
+def public(url: str) -> str:
+    """The URL without the user name and password that it may hold."""
+    split = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit(split._replace(netloc=split.netloc.rpartition("@")[2]))
+
+
+def _follow(
+    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
+) -> requests.Response:
+    """The first answer that is no redirect; at most five hops, and none down to http."""
+    headers = {
+        "Accept-Encoding": "identity",
+        "Connection": "close",  # after a fault, nothing of this connection is to be trusted
+        "User-Agent": f"memtools/{__version__}",
+        **headers,
+    }
+    first = public(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        response = _get(session, url, headers, patience)
+        if not response.is_redirect:
+            return response
+        response.close()
+        target = urllib.parse.urljoin(url, response.headers["Location"])
+        schemes = urllib.parse.urlsplit(url).scheme, urllib.parse.urlsplit(target).scheme
+        if schemes[1] not in ("http", "https") or schemes == ("https", "http"):
+            raise RefusedError(
+                f"{first}: redirects from {schemes[0]} to {public(target)!r}, which is not followed",
+                url=first,
+                status=response.status_code,
+                hint="look at the URL in a browser; a mirror may help (--mirror)",
+            )
+        url = target
+    raise RefusedError(
+        f"{first}: more than {MAX_REDIRECTS} redirects, the last to {public(url)}",
+        url=first,
+        status=response.status_code,
+        hint="look at the URL in a browser; a mirror may help (--mirror)",
+    )
+
+
+def _get(
+    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
+) -> requests.Response:
+    shown = public(url)
+    try:
+        return session.get(
+            url,
+            headers=headers,
+            stream=True,
+            allow_redirects=False,
+            timeout=(patience.connect, patience.read),
+        )
+    except requests.exceptions.SSLError as error:
+        raise NetworkError(
+            f"{shown}: no secure connection: {_words(error)}",
+            url=shown,
+            hint="check the clock, the certificates (REQUESTS_CA_BUNDLE) and the proxy",
+        ) from error
+    except requests.exceptions.ProxyError as error:
+        proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+        raise TransientError(f"the proxy {public(proxy or '')} failed ({_words(error)})") from error
+    except (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+        UnicodeError,
+    ) as error:
+        raise RefusedError(
+            f"{shown!r} is not a URL that can be asked for: {_words(error)}",
+            url=shown,
+            status=0,
+            hint="correct the registry entry or the --mirror",
+        ) from error
+    except requests.exceptions.InvalidHeader as error:
+        raise TransientError(f"the answer makes no sense ({_words(error)})") from error
+    except (requests.exceptions.RequestException, *_BREAKS) as error:
+        raise TransientError(f"no answer ({_words(error)})") from error
+
+
+def _judge(response: requests.Response, url: str, wish: Wish, patience: Patience) -> Answer:
+    """What this answer is good for; nothing of its body has been kept yet."""
+    status, headers = response.status_code, response.headers
+    asked = "Range" in wish.headers()
+    if status in _TRANSIENT_STATUSES or status >= 500:
+        raise TransientError(f"the server answered {status}", wait=_retry_after(headers))
+    if status == 416:
+        raise RangeError("the server says 416 to a range that exists")
+    if status not in (200, 206):
+        raise RefusedError(
+            f"{url}: the server answered {status} {response.reason or ''}".rstrip(),
+            url=url,
+            status=status,
+            hint="check the URL and your access; what was received is kept",
+        )
+    _refuse_page(response, url)
+    _refuse_encoding(response, url)
+    span = _content_range(headers.get("Content-Range"))
+    if span is None and status == 206:
+        raise RangeError("the server sent a part of the file without saying which (206)")
+    length = _content_length(headers, url)
+    if span is None:
+        start, stop, size = 0, length, length
+        if size is not None and size != (wish.size or size):
+            _refuse_size(response, url, wish.size or 0, size)
+    else:
+        start, stop, size = span
+        if start > wish.start or (size is not None and size != (wish.size or size)):
+            raise RangeError(f"the server sent bytes {start} to {stop} of {size}, not those asked for")
+    return Answer(
+        url=url,
+        start=start,
+        stop=stop,
+        size=size,
+        validator=_validator(headers),
+        whole=asked and span is None,
+        response=response,
+        patience=patience,
+    )
+
+
+Headers = requests.structures.CaseInsensitiveDict[str]
+
+
+def _refuse_page(response: requests.Response, url: str) -> None:
+    """A web page in place of data: a log-in, a quota notice, a captive portal."""
+    if not response.headers.get("Content-Type", "").lower().startswith("text/html"):
+        return
+    page = ""
+    with contextlib.suppress(*_BREAKS):  # only for the words; the page is refused anyway
+        page = response.raw.read(_SNIFF, decode_content=True).decode("utf-8", "replace")
+    title = re.search(r"<title[^>]*>(.*?)</title", page, re.IGNORECASE | re.DOTALL)
+    words = f" titled {' '.join(title[1].split())[:80]!r}" if title else ""
+    raise RefusedError(
+        f"{url}: a web page{words} came instead of the file",
+        url=url,
+        status=response.status_code,
+        hint=_PAGE_HINT,
+    )
+
+
+def _refuse_encoding(response: requests.Response, url: str) -> None:
+    """A body compressed in transit although `identity` was asked for.
+
+    Some servers label a .tar.gz itself as `Content-Encoding: gzip`: that is the
+    file, and is taken raw.
+    """
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    path = urllib.parse.urlsplit(url).path
+    if encoding == "identity" or (encoding in ("gzip", "x-gzip") and path.endswith((".gz", ".tgz"))):
+        return
+    raise RefusedError(
+        f"{url}: the server sends the file encoded as {encoding!r} although asked not to",
+        url=url,
+        status=response.status_code,
+        hint="the published bytes cannot be had this way; try a mirror (--mirror)",
+    )
+
+
+def _refuse_size(response: requests.Response, url: str, expected: int, actual: int) -> None:
+    body = b""
+    with contextlib.suppress(*_BREAKS):  # only for the words
+        body = response.raw.read1(64, decode_content=False).lstrip()
+    if body.startswith(b"<"):
+        raise RefusedError(
+            f"{url}: something that looks like a web page came instead of the file"
+            f" ({actual} bytes, not {expected})",
+            url=url,
+            status=response.status_code,
+            hint=_PAGE_HINT,
+        )
+    raise ChecksumError(
+        f"{url}: the server's file has {actual} bytes, not the {expected} expected",
+        path=Path(urllib.parse.urlsplit(url).path),
+        expected=str(expected),
+        actual=str(actual),
+        hint="nothing was written; the file at the source is another one, or cut short",
+    )
+
+
+def _content_length(headers: Headers, url: str) -> int | None:
+    """Content-Length as a number; None if the server does not say (chunked, or until close)."""
+    value = headers.get("Content-Length")
+    if value is None or "chunked" in headers.get("Transfer-Encoding", "").lower():
+        return None
+    if not re.fullmatch(r"\d+", value.strip()):
+        raise IntegrityError(
+            f"{url}: the server gives the length {value!r}, which is no number of bytes",
+            hint="nothing was written; try again later or try a mirror (--mirror)",
+        )
+    return int(value)
+
+
+def _content_range(value: str | None) -> tuple[int, int, int | None] | None:
+    """(start, stop, size or None) of a Content-Range, or None if there is no usable one."""
+    match = re.fullmatch(r"\s*bytes\s+(\d+)-(\d+)/(\d+|\*)\s*", value or "")
+    if not match:
+        return None
+    return int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3])
+
+
+def _validator(headers: Headers) -> str | None:
+    etag = headers.get("ETag")
+    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
+
+
+def _retry_after(headers: Headers) -> float | None:
+    """Seconds that the server asks to wait; a date counts from the server's own clock."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # junk: as if it had not been said
+        until = email.utils.parsedate_to_datetime(value)
+        now = email.utils.parsedate_to_datetime(headers["Date"])
+        return max(0.0, (until - now).total_seconds())
+    return None
+
+
+def _words(error: BaseException) -> str:
+    """The innermost reason of a library's nested exception, in one short line."""
+    kind = type(error).__name__
+    while (inner := _inner(error)) is not None:
+        error = inner
+    text = " ".join(str(error).split())
+    text = re.sub(r"<[^>]*>:? ?", "", text)
+    return (text or kind)[:160]
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return reason
+    nested = [arg for arg in error.args if isinstance(arg, BaseException)]
+    return nested[0] if nested else None

@@ -1,0 +1,141 @@
+"""The names a download lives under before it is whole, and who owns them.
+
+    NAME                        the target: only ever a whole, verified file
+    NAME.part, NAME.part.json   bytes and state at rest: nobody is at work
+    NAME.part.<owner>[.json]    the same in the hands of a process
+    NAME.part.lock              the lock between processes
+
+A process takes bytes at rest, or those of a dead owner, by renaming them to a
+name of its own. Renaming is atomic, so even where locks lie (some network file
+systems) no two processes ever write to one file, and a file is published by
+nobody but its owner.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import hashlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from memtools.files import fsync_directory
+
+HEARTBEAT = 5.0  # seconds: a live owner rewrites its state at least this often
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """All names that belong to one target."""
+
+    target: Path
+
+    @property
+    def part(self) -> Path:
+        """Bytes at rest."""
+        return self.target.with_name(self.target.name + ".part")
+
+    @property
+    def lock(self) -> Path:
+        """The lock between processes."""
+        return self.target.with_name(self.target.name + ".part.lock")
+
+    def claim(self, sleep: Callable[[float], object] = time.sleep) -> Path:
+        """A file of our own to write to: bytes found, renamed, or a new empty one."""
+        own = self.target.with_name(f"{self.part.name}.{_owner()}")
+        for found in self.abandoned(sleep):
+            try:
+                os.rename(found, own)
+            except FileNotFoundError:  # another process was faster
+                continue
+            for state in (state_of(found), state_of(self.part)):
+                if state.exists():
+                    os.rename(state, state_of(own))
+                    break
+            return own
+        os.close(os.open(own, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+        return own
+
+    def rest(self, own: Path) -> None:
+        """Put our bytes and state where the next process finds them."""
+        if own.exists():
+            os.replace(own, self.part)
+            if state_of(own).exists():
+                os.replace(state_of(own), state_of(self.part))
+            fsync_directory(self.target.parent)
+
+    def abandoned(self, sleep: Callable[[float], object] = time.sleep) -> list[Path]:
+        """Files with bytes that nobody is writing to, the fullest first."""
+        prefix = self.part.name + "."
+        found = [
+            path
+            for path in self.parts()
+            if path == self.part or not _alive(path.name.removeprefix(prefix), path, sleep)
+        ]
+        return sorted(found, key=lambda path: path.stat().st_blocks, reverse=True)
+
+    def parts(self) -> list[Path]:
+        """All files with bytes of an unfinished target, at rest or in anybody's hands."""
+        owned = self.target.parent.glob(glob.escape(self.part.name) + ".*-*-*-*")
+        found = [self.part, *(path for path in owned if path.suffix not in (".json", ".tmp"))]
+        return [path for path in found if path.is_file()]
+
+    def leftovers(self) -> list[Path]:
+        """Everything but the target itself that nobody is using."""
+        paths = self.abandoned()
+        paths += [state_of(path) for path in [*paths, self.part]]
+        return [path for path in dict.fromkeys(paths) if path.exists()]
+
+
+def state_of(part: Path) -> Path:
+    """The state file that goes with a file of bytes."""
+    return part.with_name(part.name + ".json")
+
+
+def _owner() -> str:
+    """This process, as part of a file name: host, process id, its start time, a nonce."""
+    return f"{_host()}-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(2)}"
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _started(pid: int) -> str:
+    """When a process began, in clock ticks since boot: tells a reused process id (Linux)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "0"
+    return stat.rpartition(")")[2].split()[19]
+
+
+def _alive(owner: str, path: Path, sleep: Callable[[float], object]) -> bool:
+    """Whether the owner that the name of `path` ends with is still at work.
+
+    On this host the process table knows. Of another host only the heartbeat can
+    be seen: an owner rewrites its state every few seconds, so it is watched for
+    longer than that; no clocks are compared.
+    """
+    host, pid, started, _ = owner.split("-", 3)
+    if host != _host():
+        before = _pulse(path)
+        sleep(3 * HEARTBEAT)
+        return _pulse(path) != before
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is somebody else's
+        return True
+    return _started(int(pid)) == started
+
+
+def _pulse(path: Path) -> tuple[int, ...]:
+    state = state_of(path)
+    seen = [each.stat() for each in (path, state) if each.exists()]
+    return tuple(value for each in seen for value in (each.st_mtime_ns, each.st_ino, each.st_size))

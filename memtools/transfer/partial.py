@@ -1,0 +1,383 @@
+"""A file on its way: bytes in `NAME.part`, what is known about them in `NAME.part.json`.
+
+    with Partial(target, [Piece("a", size=3), Piece("b")], identity="...") as partial:
+        partial.write(piece, 0, b"...")          # from any thread
+        partial.publish()                        # fsync, rename, fsync of the directory
+
+Pieces lie behind one another in one file, so nothing is ever joined or held
+twice. The state is saved about every block or five seconds, and only after the
+fsync of the bytes it claims; a writer is held back when it is more than a block
+ahead of the last saved state, so that a kill at any instant costs at most one
+block of each piece. On the next start every claim is read again: neither size
+nor time of a file proves anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from memtools.errors import BusyError, DiskError
+from memtools.files import CHUNK, disk_errors, publish, require_free, write_atomically
+from memtools.transfer.coverage import Coverage
+from memtools.transfer.names import HEARTBEAT, Names, state_of
+
+
+class StoppedError(Exception):
+    """Raised in a worker thread when the whole download has ended already."""
+
+
+class Piece:
+    """One piece of the file: what is held of it, and what is known about its source.
+
+    offset: where it begins in the file; None while the size of a piece before
+    it is unknown. validator: the ETag or Last-Modified of the bytes held.
+    received: bytes written in this process. resumed: whether the bytes come from
+    more than one answer. damage: words about a digest that did not match.
+    """
+
+    def __init__(self, name: str, size: int | None = None) -> None:
+        self.name = name
+        self.coverage = Coverage(size)
+        self.url = ""
+        self.validator: str | None = None
+        self.promised_size = size
+        self.received = 0
+        self.durable = 0
+        self.resumed = False
+        self.changed = False
+        self.damage = ""
+
+    @property
+    def size(self) -> int | None:
+        """The size in bytes, once known."""
+        return self.coverage.size
+
+    def to_json(self) -> dict[str, Any]:
+        """What the state file says about this piece."""
+        facts = {"name": self.name, "url": self.url, "validator": self.validator}
+        return {**facts, "damage": self.damage, **self.coverage.to_json()}
+
+
+class Partial:
+    """The unfinished file of `target`; a context manager that owns it while inside.
+
+    identity: what the file must become (digests, parts); a state file of another
+    identity is not used. Everything here may be called from any thread.
+    """
+
+    def __init__(self, target: Path, pieces: Sequence[Piece], *, identity: str) -> None:
+        self.pieces = list(pieces)
+        self.names = Names(target)
+        self.changed = threading.Condition()
+        self.rewritten = False  # bytes that were read before have been replaced since
+        self._identity = identity
+        self._stopped = False
+        self._failure: BaseException | None = None
+        self._full_blocks = False
+        self._writers = 0
+        self._fsync_failed = False
+        self._disowned = False
+        self._published = False
+        self.interrupts: list[Callable[[], object]] = []  # wake whoever waits for a network
+
+    def __enter__(self) -> Self:
+        with disk_errors(self.names.target):
+            self._own = self.names.claim()
+            self._fd = os.open(self._own, os.O_RDWR)
+        try:
+            self._load()
+        except BaseException:
+            os.close(self._fd)
+            self.names.rest(self._own)
+            raise
+        self._saver = threading.Thread(target=self._save_now_and_then, daemon=True)
+        self._saver.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self._saver.join()
+        with self.changed:
+            self.changed.wait_for(lambda: self._writers == 0)
+        try:
+            if self._disowned:
+                state_of(self._own).unlink(missing_ok=True)
+            elif not (self._published or self._fsync_failed) and self._own.exists():
+                self._save()
+        except OSError as failure:  # the older state on disk stays, and is still true
+            if error is None:
+                raise DiskError(f"{self._own}: {failure.strerror}") from failure
+        finally:
+            os.close(self._fd)
+            if not self._published:
+                self.names.rest(self._own)
+
+    # -- threads
+
+    def stop(self, failure: BaseException | None = None) -> None:
+        """End all work on this file; the first failure is kept for `check`."""
+        with self.changed:
+            self._failure = self._failure or failure
+            self._stopped = True
+            self.changed.notify_all()
+            interrupts = list(self.interrupts)
+        for interrupt in interrupts:
+            interrupt()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The first failure of any thread."""
+        return self._failure
+
+    def check(self) -> None:
+        """Raise `StoppedError` if the work has ended."""
+        if self._stopped:
+            raise StoppedError
+
+    def gap(self, piece: Piece) -> tuple[int, int | None] | None:
+        """The next missing span of a piece, or None; waits while claims are still being read."""
+        with self.changed:
+            self.wait_until(lambda: piece.coverage.gap() is not None or not piece.coverage.claimed)
+            return piece.coverage.gap()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but wake at once (with `StoppedError`) when the work ends."""
+        with self.changed:
+            self.changed.wait_for(lambda: self._stopped, seconds)
+            self.check()
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Sleep until `ready()`, which is asked after each change."""
+        with self.changed:
+            self.changed.wait_for(lambda: ready() or self._stopped)
+            self.check()
+
+    # -- where things are
+
+    def offset(self, piece: Piece) -> int | None:
+        """Where a piece begins; None while the size of an earlier one is unknown."""
+        sizes = [each.size for each in self.pieces[: self.pieces.index(piece)]]
+        return None if None in sizes else sum(filter(None, sizes))
+
+    @property
+    def size(self) -> int | None:
+        """The size of the whole file in bytes, once known."""
+        sizes = [piece.size for piece in self.pieces]
+        return None if None in sizes else sum(filter(None, sizes))
+
+    @property
+    def frontier(self) -> int:
+        """How many bytes of the file are held from its start on without a gap."""
+        reached = 0
+        for piece in self.pieces:
+            reached += piece.coverage.frontier
+            if not piece.coverage.complete:
+                break
+        return reached
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte of every piece is held."""
+        return all(piece.coverage.complete for piece in self.pieces)
+
+    # -- bytes
+
+    def read(self, start: int, n_bytes: int) -> bytes:
+        """Bytes of the file, as they are on disk or in the page cache."""
+        with disk_errors(self._own):
+            return os.pread(self._fd, n_bytes, start)
+
+    def write(self, piece: Piece, position: int, data: bytes) -> None:
+        """Keep those of `data`, which begin at `position` of the piece, that are missing."""
+        view, base = memoryview(data), self.offset(piece) or 0
+        with self.changed:
+            spans = list(piece.coverage.wanted(position, len(data)))
+        for start, stop in spans:
+            fresh = view[start - position : stop - position]
+            self._hold_back(piece)
+            try:
+                with disk_errors(self._own):
+                    _write_all(self._fd, fresh, base + start)
+            finally:
+                with self.changed:
+                    self._writers -= 1
+                    self.changed.notify_all()
+            with self.changed:
+                full = piece.coverage.add(start, fresh)
+                before = piece.received // CHUNK
+                piece.received += len(fresh)
+                self._full_blocks |= full
+                if full or piece.received // CHUNK > before or piece.coverage.complete:
+                    self.changed.notify_all()  # not for each byte: every waiter wakes
+
+    def learn_size(self, piece: Piece, size: int) -> None:
+        """A server said how large a piece is: make sure that it fits."""
+        if piece.size == size:
+            return
+        with self.changed:
+            piece.coverage.learn_size(size)
+            self.changed.notify_all()
+        self.require_space()
+
+    def forget(self, piece: Piece) -> None:
+        """Drop all bytes of a piece; its next answer is a fresh start."""
+        with self.changed:
+            self.rewritten |= piece.coverage.frontier > 0
+            piece.coverage.clear()
+            piece.validator = None
+            piece.resumed = False
+            self.changed.notify_all()
+
+    def disown(self) -> None:
+        """Trust nothing of this file on the next start: a size in it has proven wrong."""
+        self._disowned = True
+
+    def require_space(self) -> None:
+        """Raise `DiskError` unless the bytes that are still missing fit on the disk."""
+        sizes = [piece.size or 0 for piece in self.pieces]
+        allocated = os.fstat(self._fd).st_blocks * 512
+        target = self.names.target
+        require_free(target.parent, max(0, sum(sizes) - allocated), target.name)
+
+    def publish(self, *, before: Callable[[], object] = lambda: None) -> None:
+        """Give the whole file its final name. The caller has verified every digest.
+
+        before: called when the bytes are durable, right before the rename.
+        """
+        target, size = self.names.target, self.size
+        self.stop()
+        self._saver.join()
+        with disk_errors(target):
+            if size is None or os.fstat(self._fd).st_size < size:
+                raise ValueError("publish is for complete files")
+            os.ftruncate(self._fd, size)
+            self._fsync()
+            before()
+            self._require_ours()
+            publish(self._own, target)
+            self._published = True
+            for path in [state_of(self._own), *self.names.leftovers()]:
+                path.unlink(missing_ok=True)
+
+    # -- state
+
+    def _load(self) -> None:
+        """Take over what the state file claims and the bytes on disk confirm."""
+        try:
+            state = json.loads(state_of(self._own).read_text("utf-8"))
+            if state["identity"] == self._identity:
+                for piece, facts in zip(self.pieces, state["pieces"], strict=True):
+                    self._take_over(piece, facts)
+        except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # No state, or none that can be read: the bytes alone prove nothing.
+            for piece in self.pieces:
+                piece.coverage.clear()
+
+    def _take_over(self, piece: Piece, facts: dict[str, Any]) -> None:
+        """Claim the blocks of one piece; only the open ones are read at once."""
+        if facts["damage"] and piece.size is None:
+            return  # a size that came with wrong bytes is not believed either
+        coverage = Coverage.from_json(facts)
+        if piece.size not in (None, coverage.size):
+            return
+        piece.coverage = coverage
+        if facts["damage"]:
+            coverage.clear()
+            return
+        piece.url, piece.validator = str(facts["url"]), facts["validator"]
+        base = self.offset(piece)
+        if base is None:
+            coverage.clear()
+            return
+        for block, (n_bytes, expected) in facts["open"].items():
+            start = base + coverage.span(int(block))[0]
+            found = self._hash(start, int(n_bytes))
+            if found.hexdigest() == expected:
+                coverage.reopen(int(block), int(n_bytes), found)
+        piece.resumed = coverage.n_bytes > 0
+
+    def confirm_claims(self, piece: Piece) -> None:
+        """Read every claimed block again; those that differ become gaps."""
+        for block in sorted(piece.coverage.claimed):
+            self.check()
+            start, length = piece.coverage.span(block)
+            digest = self._hash((self.offset(piece) or 0) + start, length).hexdigest()
+            with self.changed:
+                piece.coverage.confirm(block, digest)
+                self.changed.notify_all()
+
+    def _hash(self, start: int, length: int) -> Any:
+        sha256 = hashlib.sha256()
+        while length > 0 and (data := self.read(start, min(CHUNK, length))):
+            sha256.update(data)
+            start, length = start + len(data), length - len(data)
+        return sha256
+
+    def _hold_back(self, piece: Piece) -> None:
+        """Wait while a kill now would cost more than one block of this piece; then be a writer."""
+        with self.changed:
+            self.wait_until(lambda: piece.received - piece.durable <= piece.coverage.block_size)
+            self._writers += 1
+
+    def _save_now_and_then(self) -> None:
+        try:
+            while not self._stopped:
+                with self.changed:
+                    self.changed.wait_for(lambda: self._full_blocks or self._stopped, HEARTBEAT)
+                    about_to_publish = self._full_blocks and self.complete
+                    self._full_blocks = False
+                if not (self._stopped or about_to_publish):
+                    with disk_errors(self._own):
+                        self._save()
+        except BaseException as failure:
+            self.stop(failure)
+
+    def _save(self) -> None:
+        """Claim in the state file what is durable in the file of bytes."""
+        self._require_ours()
+        with self.changed:
+            state = {
+                "identity": self._identity,
+                "pieces": [piece.to_json() for piece in self.pieces],
+            }
+            received = [piece.received for piece in self.pieces]
+        self._fsync()
+        write_atomically(state_of(self._own), json.dumps(state).encode())
+        with self.changed:
+            for piece, n_bytes in zip(self.pieces, received, strict=True):
+                piece.durable = n_bytes
+            self.changed.notify_all()
+
+    def _fsync(self) -> None:
+        """Make the bytes durable. A failure is final: the kernel has forgotten what it lost."""
+        try:
+            os.fsync(self._fd)
+        except OSError:
+            self._fsync_failed = True
+            raise
+
+    def _require_ours(self) -> None:
+        """Raise `BusyError` if another process has taken our file away."""
+        if not self._own.exists():
+            raise BusyError(
+                f"another process has taken over {self.names.part}",
+                hint="wait until it has finished, then run the same command again",
+            )
+
+
+def _write_all(descriptor: int, data: memoryview, offset: int) -> None:
+    while data:
+        n_written = os.pwrite(descriptor, data, offset)
+        data, offset = data[n_written:], offset + n_written
