@@ -1,7 +1,7 @@
 """Progress on the standard error of a terminal; silence anywhere else.
 
-    with bars() as show:
-        show("part aa", n_done, n_total)     # as often as you like
+with bars() as show:
+    show("part aa", n_done, n_total)     # as often as you like
 """
 
 from __future__ import annotations

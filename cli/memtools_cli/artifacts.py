@@ -72,7 +72,9 @@ def fetch(
     to: Directory = None,
     registry: Registries = None,
     mirror: Mirror = None,
-    huge: Annotated[bool, typer.Option("--huge", help="Allow archives of 200 GB and more.")] = False,
+    huge: Annotated[
+        bool, typer.Option("--huge", help="Allow archives of 200 GB and more.")
+    ] = False,
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Allow files that no digest or size can prove.")
     ] = False,

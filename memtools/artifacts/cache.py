@@ -1,7 +1,7 @@
 """What is in a directory of fetched files, and how to make room there.
 
-    for item in inventory(registry, directory): ...
-    for path, n_bytes in remove(registry, directory, everything=False): ...
+for item in inventory(registry, directory): ...
+for path, n_bytes in remove(registry, directory, everything=False): ...
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from memtools.artifacts.receipts import read_receipt, receipt_path
 from memtools.artifacts.registry import Artifact, Registry
 from memtools.errors import BusyError
 from memtools.files import disk_errors, human_size, locked
-from memtools.transfer.coverage import Coverage
 from memtools.transfer.names import Names, state_of
 
 State = Literal["verified", "unverified", "half-done", "absent"]
@@ -89,16 +88,13 @@ def _claims(part: Path) -> tuple[int, str]:
     """(bytes, damage) as the state of a half-done file claims them."""
     try:
         pieces = json.loads(state_of(part).read_text("utf-8"))["pieces"]
-        held = sum(Coverage.from_json(each).n_bytes for each in pieces)
-        held += sum(n_bytes for each in pieces for n_bytes, _ in each["open"].values())
+        held = sum(max(map(int, each["links"]), default=0) for each in pieces)
         return held, "; ".join(filter(None, (each["damage"] for each in pieces)))
     except (OSError, ValueError, LookupError, TypeError):  # killed before the first state
         return 0, ""
 
 
-def remove(
-    registry: Registry, directory: Path, *, everything: bool
-) -> Iterator[tuple[Path, int]]:
+def remove(registry: Registry, directory: Path, *, everything: bool) -> Iterator[tuple[Path, int]]:
     """Remove half-done files that nobody works on, or all that was fetched; yield what went.
 
     Only files that memtools made are touched; what another process is working on stays.

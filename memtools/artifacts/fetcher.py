@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import queue
@@ -33,7 +34,10 @@ from memtools.transfer.patience import Patience
 
 log = logging.getLogger("memtools")
 
-SIDE_BY_SIDE = 4  # parts downloaded at once
+SIDE_BY_SIDE = 4  # parts downloaded at once, at most
+# Seconds until one more connection opens: a line so fast that the digests cannot
+# keep up is served best in order, one part after the other.
+RAMP = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +137,9 @@ def _refuse(artifact: Artifact, directory: Path, terms: Terms) -> None:
     """Stop before anything happens if the user must first agree to it."""
     size = artifact.total_size or artifact.approximate_size
     if artifact.huge and not terms.huge:
-        existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        existing = next(
+            path for path in (directory, *directory.absolute().parents) if path.exists()
+        )
         free = shutil.disk_usage(existing).free
         raise ConfigError(
             f"{artifact.name} has {human_size(size or 0)}; the disk of {directory}"
@@ -184,7 +190,10 @@ class _Assembly:
         self.artifact = artifact
         self.target = target
         self.patience = patience
-        pieces = [Piece(part.file, _size(artifact, part)) for part in artifact.parts]
+        pieces = [
+            Piece(part.file, _size(artifact, part), ("git_blob", *part.digests))
+            for part in artifact.parts
+        ]
         self.parts = dict(zip(pieces, artifact.parts, strict=True))
         self.partial = Partial(target, pieces, identity=_identity(artifact))
         self.learnt: dict[Piece, dict[str, str]] = {}
@@ -214,49 +223,45 @@ class _Assembly:
         """Complete every piece; the digests of the whole file, by algorithm."""
         partial, crew = self.partial, Crew(self.partial)
         partial.rewritten = False
-        whole = [crew.trail((name,)) for name in ("md5", "sha256")]
+        whole = [crew.trail(name) for name in ("md5", "sha256")]
         left = queue.SimpleQueue[Piece]()
         for piece in partial.pieces:
             left.put(piece)
 
-        def work() -> None:
+        def work(delay: float) -> None:
+            partial.wait_until(left.empty, delay)
             with contextlib.suppress(queue.Empty):
                 while True:
-                    self._complete(crew, left.get_nowait())
+                    self._complete(left.get_nowait())
 
-        for _ in range(min(SIDE_BY_SIDE, len(partial.pieces))):
-            crew.start(work)
+        for n in range(min(SIDE_BY_SIDE, len(partial.pieces))):
+            crew.start(functools.partial(work, n * RAMP))
         with bars() as show:
 
             def tick() -> None:
-                with partial.changed:
-                    for piece in partial.pieces if len(partial.pieces) > 1 else ():
-                        show(piece.name, piece.coverage.n_bytes, piece.size)
-                    held = sum(piece.coverage.n_bytes for piece in partial.pieces)
+                for piece in partial.pieces if len(partial.pieces) > 1 else ():
+                    show(piece.name, piece.chain.position, piece.size)
+                held = sum(piece.chain.position for piece in partial.pieces)
                 show(self.target.name, held, partial.size)
                 show("verifying", min(trail.position for trail in whole), partial.size)
 
             crew.join(tick)
             if partial.rewritten:  # the digests have seen bytes that were replaced since
-                whole = [crew.trail((name,)) for name in ("md5", "sha256")]
+                whole = [crew.trail(name) for name in ("md5", "sha256")]
                 crew.join(tick)
-        digests = {name: value for trail in whole for name, value in trail.digests.items()}
+        digests = {trail.algorithm: trail.digest for trail in whole}
         only = self.learnt[partial.pieces[0]] if len(partial.pieces) == 1 else {}
         return {**only, **digests}
 
-    def _complete(self, crew: Crew, piece: Piece) -> None:
+    def _complete(self, piece: Piece) -> None:
         """Bring one piece; if its digest is wrong, once more where that can help."""
         partial, part = self.partial, self.parts[piece]
         partial.wait_until(lambda: partial.offset(piece) is not None)
-        crew.start(lambda: partial.confirm_claims(piece))
         piece.damage = ""
         for may_repeat in (True, False):
-            trail = crew.trail(("git_blob", *part.digests), piece)
             self._bring(piece, part)
-            trail.thread.join()
-            partial.check()
-            self.learnt[piece] = trail.digests
-            wrong = _difference(part.digests, trail.digests)
+            self.learnt[piece] = partial.digests(piece)
+            wrong = _difference(part.digests, self.learnt[piece])
             if not wrong:
                 return
             repeat = may_repeat and not part.path and (piece.resumed or len(self.parts) > 1)
@@ -293,9 +298,7 @@ class _Assembly:
         changed = "the remote file has changed: " if piece.changed else ""
         name = next(name for name in part.digests if actual[name] != part.digests[name])
         twin = [
-            other.file
-            for other in self.artifact.parts
-            if other.digests.get(name) == actual[name]
+            other.file for other in self.artifact.parts if other.digests.get(name) == actual[name]
         ]
         swapped = f"; its bytes are those of {twin[0]}" if twin else ""
         return ChecksumError(
@@ -364,9 +367,12 @@ def _copy(partial: Partial, piece: Piece, source: Path) -> None:
                 hint=_WRONG_LOCAL,
             )
         partial.learn_size(piece, size)
-        while gap := partial.gap(piece):
-            file.seek(gap[0])
-            data = file.read(min(CHUNK, (gap[1] or size) - gap[0]))
+        partial.recheck(piece)
+        while not piece.chain.complete:
+            start, stop = piece.chain.gap()
+            file.seek(start)
+            data = file.read(min(CHUNK, (stop or size) - start))
             if not data:
                 raise IntegrityError(f"{source} shrinks while it is read", hint=_WRONG_LOCAL)
-            partial.write(piece, gap[0], data)
+            partial.write(piece, start, memoryview(data))
+            partial.recheck(piece)

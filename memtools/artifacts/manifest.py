@@ -20,7 +20,6 @@ import re
 import tomllib
 import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,8 +34,8 @@ _MAX_FILE_NAME = 200  # bytes; a disk takes 255, and the temporary names are lon
 
 def builtin_registry() -> Registry:
     """The registry that comes with memtools."""
-    file = resources.files("memtools.artifacts") / "registry.toml"
-    return parse_registry(file.read_text("utf-8"), where="registry.toml", base="https://")
+    text = Path(__file__).with_name("registry.toml").read_text("utf-8")
+    return parse_registry(text, where="registry.toml", base="https://")
 
 
 def parse_registry(text: str, *, where: str, base: str) -> Registry:
@@ -95,7 +94,9 @@ class _Parser:
         self._size(table, "size", start)
         self._digests(table, ("md5", "sha256"), start)
         if not _NAME.fullmatch(table["name"]):
-            self._fail(f"{table['name']!r} is not a name: use a-z, 0-9, '.', '_', '-'", start, "name")
+            self._fail(
+                f"{table['name']!r} is not a name: use a-z, 0-9, '.', '_', '-'", start, "name"
+            )
         self._plain_file(table["file"], start, "file")
         for key, choices in (("kind", KINDS), ("order", ORDERS)):
             if table[key] not in choices:

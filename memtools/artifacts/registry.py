@@ -1,8 +1,8 @@
 """What can be fetched: parts, the artifacts that they make, and the table of all of them.
 
-    registry = builtin_registry()                    # memtools.artifacts.manifest
-    registry["cifar100-pairs"].digests               # {"md5": ..., "git_blob": ...}
-    registry.select(["cifar100", "imagenet-index"])  # names and groups -> [Artifact, ...]
+registry = builtin_registry()                    # memtools.artifacts.manifest
+registry["cifar100-pairs"].digests               # {"md5": ..., "git_blob": ...}
+registry.select(["cifar100", "imagenet-index"])  # names and groups -> [Artifact, ...]
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class Registry:
             return self.artifacts[name]
         if name in self.groups:
             raise ConfigError(
-                f"{name!r} is a group of artifacts", hint="name one: " + ", ".join(self.groups[name])
+                f"{name!r} is a group of artifacts",
+                hint="name one: " + ", ".join(self.groups[name]),
             )
         known = [*self.artifacts, *self.groups]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
@@ -164,6 +165,8 @@ def first_clash(names: Iterable[str]) -> str | None:
     for name in names:
         other = seen.get(name.casefold())
         if other is not None:
-            return f"{name!r} stands there twice" if other == name else f"{name!r} and {other!r} clash"
+            return (
+                f"{name!r} stands there twice" if other == name else f"{name!r} and {other!r} clash"
+            )
         seen[name.casefold()] = name
     return None

@@ -30,6 +30,8 @@ from memtools.errors import ChecksumError, IntegrityError, NetworkError, Refused
 from memtools.transfer.patience import Patience, TransientError
 
 CHUNK = 256 * 1024  # larger reads allocate more than a socket ever has ready
+GATHER = 1 << 20  # bytes that are passed on together: each passing has a price
+GATHER_SECONDS = 0.25  # seconds after which they are passed on anyway
 MAX_REDIRECTS = 5
 _SNIFF = 64 * 1024
 _PAGE_HINT = "a log-in, a quota or a proxy stands in the way; open the URL in a browser"
@@ -83,24 +85,36 @@ class Answer:
     response: requests.Response
     patience: Patience
 
-    def chunks(self) -> Iterator[bytes]:
-        """The body as it arrives; `TransientError` if it stops, stalls or crawls."""
-        read1 = self.response.raw.read1
-        span_start, span_bytes = time.monotonic(), 0
+    def chunks(self) -> Iterator[memoryview]:
+        """The body as it arrives, a megabyte at a time where the line is fast.
+
+        Each view is good until the next is asked for. `TransientError` if the body
+        stops, stalls or crawls; what came before is yielded first.
+        """
+        read1, patience = self.response.raw.read1, self.patience
+        buffer = memoryview(bytearray(GATHER + CHUNK))
+        since = span_since = time.monotonic()
+        filled = span_bytes = 0
+        fault = ""
         try:
             while data := read1(CHUNK, decode_content=False):
-                yield data
-                span_bytes += len(data)
-                span = time.monotonic() - span_start
-                if span > self.patience.read:
-                    if span_bytes < self.patience.min_speed * span:
-                        raise TransientError(
-                            f"only {span_bytes} bytes came in {span:.0f} s"
-                            f" (floor: {self.patience.min_speed:.0f} bytes/s)"
-                        )
-                    span_start, span_bytes = time.monotonic(), 0
+                buffer[filled : filled + len(data)] = data
+                filled += len(data)
+                now = time.monotonic()
+                if filled >= GATHER or now - since >= GATHER_SECONDS:
+                    span_bytes += filled
+                    yield buffer[:filled]
+                    filled, since = 0, time.monotonic()
+                if now - span_since > patience.read:
+                    if span_bytes < patience.min_speed * (now - span_since):
+                        fault = f"only {span_bytes} bytes came in {now - span_since:.0f} s"
+                        break
+                    span_bytes, span_since = 0, now
         except _BREAKS as error:
-            raise TransientError(f"the connection broke ({_words(error)})") from error
+            fault = f"the connection broke ({_words(error)})"
+        yield buffer[:filled]
+        if fault:
+            raise TransientError(fault)
 
     def abort(self) -> None:
         """Wake a thread that waits in `chunks`, from another thread."""
@@ -228,7 +242,9 @@ def _judge(response: requests.Response, url: str, wish: Wish, patience: Patience
     else:
         start, stop, size = span
         if start > wish.start or (size is not None and size != (wish.size or size)):
-            raise RangeError(f"the server sent bytes {start} to {stop} of {size}, not those asked for")
+            raise RangeError(
+                f"the server sent bytes {start} to {stop} of {size}, not those asked for"
+            )
     return Answer(
         url=url,
         start=start,
@@ -269,7 +285,9 @@ def _refuse_encoding(response: requests.Response, url: str) -> None:
     """
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     path = urllib.parse.urlsplit(url).path
-    if encoding == "identity" or (encoding in ("gzip", "x-gzip") and path.endswith((".gz", ".tgz"))):
+    if encoding == "identity" or (
+        encoding in ("gzip", "x-gzip") and path.endswith((".gz", ".tgz"))
+    ):
         return
     raise RefusedError(
         f"{url}: the server sends the file encoded as {encoding!r} although asked not to",

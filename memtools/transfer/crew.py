@@ -1,10 +1,10 @@
 """Threads that work on one unfinished file, and the digests that trail behind them.
 
     crew = Crew(partial)
-    trail = crew.trail(("md5",))
+    trail = crew.trail("md5")
     crew.start(lambda: download(partial, piece, url, patience))
     crew.join()                       # raises the first failure of any thread
-    trail.digests                     # {"md5": "..."}
+    trail.digest                      # hex
 
 The threads are daemons: one that waits for a dead network must not keep the
 process alive after an interrupt.
@@ -13,12 +13,13 @@ process alive after an interrupt.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from memtools.files import CHUNK, new_hash
-from memtools.transfer.partial import Partial, Piece, StoppedError
+from memtools.files import new_hash
+from memtools.transfer.partial import Partial, StoppedError
 
 TICK = 0.1  # seconds between two looks at the progress
+STRIDE = 2 << 20  # bytes that a digest waits for: each waking costs
 
 
 class Crew:
@@ -44,10 +45,10 @@ class Crew:
         thread.start()
         return thread
 
-    def trail(self, algorithms: Sequence[str], piece: Piece | None = None) -> Trail:
-        """Compute digests of the file, or of one piece, while its bytes arrive."""
-        trail = Trail(self._partial, algorithms, piece)
-        trail.thread = self.start(trail.run)
+    def trail(self, algorithm: str) -> Trail:
+        """Compute a digest of the whole file while its bytes arrive."""
+        trail = Trail(self._partial, algorithm)
+        self.start(trail.run)
         return trail
 
     def join(self, tick: Callable[[], object] = lambda: None) -> None:
@@ -63,46 +64,26 @@ class Crew:
 
 
 class Trail:
-    """Digests of a growing file or piece, read from the page cache right behind the writer."""
+    """A digest of a growing file, read from the page cache right behind the writer."""
 
-    thread: threading.Thread
-
-    def __init__(self, partial: Partial, algorithms: Sequence[str], piece: Piece | None) -> None:
-        self._partial = partial
-        self._piece = piece
-        self._algorithms = algorithms
+    def __init__(self, partial: Partial, algorithm: str) -> None:
+        self.algorithm = algorithm
         self.position = 0
-        self.digests: dict[str, str] = {}
+        self.digest = ""
+        self._partial = partial
 
     def run(self) -> None:
-        """Follow the bytes to their end; then `digests` is filled."""
-        partial, piece = self._partial, self._piece
-        base = 0
-        if piece is not None:  # git_blob needs the size before the first byte
-            partial.wait_until(lambda: partial.offset(piece) is not None and piece.size is not None)
-            base = partial.offset(piece) or 0
-        hashes = {name: new_hash(name, self._size or 0) for name in self._algorithms}
-        while self.position != self._size:
+        """Follow the bytes to their end; then `digest` is there."""
+        partial, running = self._partial, new_hash(self.algorithm)
+        while self.position != partial.size:
             partial.wait_until(self._worth_reading)
-            data = partial.read(base + self.position, min(CHUNK, self._ahead))
-            for each in hashes.values():
-                each.update(data)
-            self.position += len(data)
-        self.digests = {name: each.hexdigest() for name, each in hashes.items()}
-
-    @property
-    def _size(self) -> int | None:
-        return self._partial.size if self._piece is None else self._piece.size
-
-    @property
-    def _ahead(self) -> int:
-        """How many bytes are held and not yet read here."""
-        source = self._partial if self._piece is None else self._piece.coverage
-        return source.frontier - self.position
+            length = min(partial.frontier - self.position, 4 * STRIDE)
+            with partial.window(self.position, length) as data:
+                running.update(data)
+            self.position += length
+        self.digest = running.hexdigest()
 
     def _worth_reading(self) -> bool:
-        """A chunk is there, or the last bytes are, or nothing is left to come."""
-        ahead = self._ahead
-        return ahead >= CHUNK or (
-            self._size is not None and self.position + ahead >= self._size
-        )
+        """A stride is there, or the last bytes are, or nothing is left to come."""
+        frontier = self._partial.frontier
+        return frontier - self.position >= STRIDE or frontier == self._partial.size

@@ -20,7 +20,7 @@ log = logging.getLogger("memtools")
 
 
 def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> None:
-    """Fetch all that is missing of a piece; returns when its coverage is complete.
+    """Fetch all that is missing of a piece; returns when it is complete.
 
     Raises NetworkError when the budget of faults is used up, RefusedError,
     IntegrityError or DiskError at once; what was received stays in `partial`.
@@ -29,8 +29,11 @@ def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> No
     ranged = trusting = True
     if piece.url != url:  # a mirror's validators say nothing about another's
         piece.url, piece.validator = url, None
-    while gap := partial.gap(piece):
-        wish = Wish(*gap, piece.size, piece.validator if trusting else None, ranged)
+    while True:
+        partial.recheck(piece)
+        if piece.chain.complete:
+            return
+        wish = Wish(*piece.chain.gap(), piece.size, piece.validator if trusting else None, ranged)
         try:
             with ask(url, wish, patience) as answer:
                 if _is_other_version(piece, answer, wish):
@@ -70,20 +73,20 @@ def _keep(partial: Partial, piece: Piece, answer: Answer) -> None:
     """Write the body of an answer where it belongs."""
     if answer.size is not None:
         partial.learn_size(piece, answer.size)
-    gap = partial.gap(piece)
-    if gap is None or answer.start > gap[0]:
+    start, stop = piece.chain.gap()
+    if answer.start > start:
         raise TransientError("the answer begins behind bytes that are missing")
-    with partial.changed:
-        begun = piece.coverage.n_bytes > 0
-    piece.resumed |= begun
-    piece.validator = piece.validator if begun else answer.validator
-    position, before = answer.start, piece.received
+    if start > 0:
+        piece.resumed = True
+    else:
+        piece.validator = answer.validator
+    position = answer.start
     partial.interrupts.append(answer.abort)
     try:
         for data in answer.chunks():
             partial.write(piece, position, data)
             position += len(data)
-            if gap[1] is not None and position >= gap[1]:
+            if stop is not None and position >= stop:
                 return  # whatever may follow is not asked for
     finally:
         partial.interrupts.remove(answer.abort)
@@ -91,7 +94,7 @@ def _keep(partial: Partial, piece: Piece, answer: Answer) -> None:
         raise TransientError(f"the connection ended at byte {position} of {answer.stop}")
     if piece.size is None:
         partial.learn_size(piece, position)
-    elif piece.received == before:
+    elif piece.chain.position == start:
         raise TransientError("the answer brought nothing new")
 
 

@@ -17,7 +17,6 @@ import dataclasses
 import glob
 import hashlib
 import os
-import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -98,7 +97,7 @@ def state_of(part: Path) -> Path:
 
 def _owner() -> str:
     """This process, as part of a file name: host, process id, its start time, a nonce."""
-    return f"{_host()}-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(2)}"
+    return f"{_host()}-{os.getpid()}-{_started(os.getpid())}-{os.urandom(2).hex()}"
 
 
 def _host() -> str:

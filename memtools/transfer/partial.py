@@ -1,12 +1,12 @@
 """A file on its way: bytes in `NAME.part`, what is known about them in `NAME.part.json`.
 
     with Partial(target, [Piece("a", size=3), Piece("b")], identity="...") as partial:
-        partial.write(piece, 0, b"...")          # from any thread
+        partial.write(piece, 0, view)            # from any thread
         partial.publish()                        # fsync, rename, fsync of the directory
 
 Pieces lie behind one another in one file, so nothing is ever joined or held
-twice. The state is saved about every block or five seconds, and only after the
-fsync of the bytes it claims; a writer is held back when it is more than a block
+twice. The state is saved several times a block, or every five seconds, and only after
+the fsync of the bytes it claims; a writer is held back when it is more than a block
 ahead of the last saved state, so that a kill at any instant costs at most one
 block of each piece. On the next start every claim is read again: neither size
 nor time of a file proves anything.
@@ -14,18 +14,19 @@ nor time of a file proves anything.
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
+import mmap
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from memtools.errors import BusyError, DiskError
 from memtools.files import CHUNK, disk_errors, publish, require_free, write_atomically
-from memtools.transfer.coverage import Coverage
+from memtools.transfer.chain import Chain
 from memtools.transfer.names import HEARTBEAT, Names, state_of
 
 
@@ -36,18 +37,22 @@ class StoppedError(Exception):
 class Piece:
     """One piece of the file: what is held of it, and what is known about its source.
 
-    offset: where it begins in the file; None while the size of a piece before
-    it is unknown. validator: the ETag or Last-Modified of the bytes held.
+    algorithms: which digests to compute of it. promised_size: what the registry
+    says, in bytes. validator: the ETag or Last-Modified of the bytes held.
     received: bytes written in this process. resumed: whether the bytes come from
-    more than one answer. damage: words about a digest that did not match.
+    more than one answer. changed: whether the source changed meanwhile. damage:
+    words about a digest that did not match.
     """
 
-    def __init__(self, name: str, size: int | None = None) -> None:
+    def __init__(
+        self, name: str, size: int | None = None, algorithms: Iterable[str] = ("git_blob",)
+    ) -> None:
         self.name = name
-        self.coverage = Coverage(size)
+        self.promised_size = size
+        self.algorithms = tuple(dict.fromkeys(algorithms))
+        self.chain = Chain(self.algorithms, size)
         self.url = ""
         self.validator: str | None = None
-        self.promised_size = size
         self.received = 0
         self.durable = 0
         self.resumed = False
@@ -57,12 +62,18 @@ class Piece:
     @property
     def size(self) -> int | None:
         """The size in bytes, once known."""
-        return self.coverage.size
+        return self.chain.size
+
+    def clear(self, size: int | None) -> None:
+        """Hold nothing."""
+        self.chain = Chain(self.algorithms, size)
+        self.validator = None
+        self.resumed = False
 
     def to_json(self) -> dict[str, Any]:
         """What the state file says about this piece."""
         facts = {"name": self.name, "url": self.url, "validator": self.validator}
-        return {**facts, "damage": self.damage, **self.coverage.to_json()}
+        return {**facts, "damage": self.damage, **self.chain.to_json()}
 
 
 class Partial:
@@ -80,7 +91,6 @@ class Partial:
         self._identity = identity
         self._stopped = False
         self._failure: BaseException | None = None
-        self._full_blocks = False
         self._writers = 0
         self._fsync_failed = False
         self._disowned = False
@@ -146,22 +156,14 @@ class Partial:
         if self._stopped:
             raise StoppedError
 
-    def gap(self, piece: Piece) -> tuple[int, int | None] | None:
-        """The next missing span of a piece, or None; waits while claims are still being read."""
-        with self.changed:
-            self.wait_until(lambda: piece.coverage.gap() is not None or not piece.coverage.claimed)
-            return piece.coverage.gap()
-
     def sleep(self, seconds: float) -> None:
         """Sleep, but wake at once (with `StoppedError`) when the work ends."""
-        with self.changed:
-            self.changed.wait_for(lambda: self._stopped, seconds)
-            self.check()
+        self.wait_until(lambda: False, seconds)
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Sleep until `ready()`, which is asked after each change."""
+    def wait_until(self, ready: Callable[[], bool], seconds: float | None = None) -> None:
+        """Sleep until `ready()`, which is asked after each change, or for so many seconds."""
         with self.changed:
-            self.changed.wait_for(lambda: ready() or self._stopped)
+            self.changed.wait_for(lambda: ready() or self._stopped, seconds)
             self.check()
 
     # -- where things are
@@ -182,62 +184,116 @@ class Partial:
         """How many bytes of the file are held from its start on without a gap."""
         reached = 0
         for piece in self.pieces:
-            reached += piece.coverage.frontier
-            if not piece.coverage.complete:
+            reached += piece.chain.position
+            if not piece.chain.complete:
                 break
         return reached
 
     @property
     def complete(self) -> bool:
         """Whether every byte of every piece is held."""
-        return all(piece.coverage.complete for piece in self.pieces)
+        return all(piece.chain.complete for piece in self.pieces)
 
     # -- bytes
 
-    def read(self, start: int, n_bytes: int) -> bytes:
-        """Bytes of the file, as they are on disk or in the page cache."""
+    def read(self, start: int, buffer: memoryview) -> int:
+        """Fill a buffer with the file's bytes from `start` on; how many there were."""
         with disk_errors(self._own):
-            return os.pread(self._fd, n_bytes, start)
+            return os.preadv(self._fd, [buffer], start)
 
-    def write(self, piece: Piece, position: int, data: bytes) -> None:
-        """Keep those of `data`, which begin at `position` of the piece, that are missing."""
-        view, base = memoryview(data), self.offset(piece) or 0
-        with self.changed:
-            spans = list(piece.coverage.wanted(position, len(data)))
-        for start, stop in spans:
-            fresh = view[start - position : stop - position]
-            self._hold_back(piece)
-            try:
-                with disk_errors(self._own):
-                    _write_all(self._fd, fresh, base + start)
-            finally:
-                with self.changed:
-                    self._writers -= 1
-                    self.changed.notify_all()
+    @contextlib.contextmanager
+    def window(self, start: int, length: int) -> Iterator[memoryview]:
+        """Bytes of the file without copying them: straight from the page cache.
+
+        A copy would cost as much as a digest of it. Only for bytes that are held.
+        """
+        skip = start % mmap.ALLOCATIONGRANULARITY
+        with (
+            disk_errors(self._own),
+            mmap.mmap(
+                self._fd, skip + length, access=mmap.ACCESS_READ, offset=start - skip
+            ) as page,
+            memoryview(page) as whole,
+            whole[skip:] as data,
+        ):
+            yield data
+
+    def write(self, piece: Piece, position: int, view: memoryview) -> None:
+        """Keep those bytes of `view`, which begins at `position` of the piece, that come next."""
+        chain, base = piece.chain, self.offset(piece)
+        if base is None or position > chain.position:
+            raise ValueError("these bytes do not follow those that are held")
+        stop = None if chain.size is None else max(0, chain.size - position)
+        fresh = view[chain.position - position : stop]
+        self._hold_back(piece)
+        try:
+            with disk_errors(self._own):
+                _write_all(self._fd, fresh, base + chain.position)
+        finally:
             with self.changed:
-                full = piece.coverage.add(start, fresh)
-                before = piece.received // CHUNK
-                piece.received += len(fresh)
-                self._full_blocks |= full
-                if full or piece.received // CHUNK > before or piece.coverage.complete:
-                    self.changed.notify_all()  # not for each byte: every waiter wakes
+                self._writers -= 1
+                if self._stopped:
+                    self.changed.notify_all()
+        self._extend(piece, fresh)
+        piece.received += len(fresh)
+
+    def recheck(self, piece: Piece) -> None:
+        """Prove what the state file claims about the bytes that come next, by reading them."""
+        while claim := piece.chain.next_claim():
+            end, digest = claim
+            trial = piece.chain.branch()
+            for _, data in self._stretch(piece, trial.position, end):
+                self.check()
+                trial.extend(data)
+            del trial.claims[end]
+            with self.changed:
+                if trial.links.get(end) == digest:
+                    piece.chain = trial
+                    self.changed.notify_all()
+                else:
+                    del piece.chain.claims[end]
+
+    def digests(self, piece: Piece) -> dict[str, str]:
+        """Digests of a complete piece."""
+        if set(piece.algorithms) <= set(piece.chain.digests):
+            return piece.chain.digests
+        whole = Chain(piece.algorithms, piece.size)  # the size was not known from the start
+        for _, data in self._stretch(piece, 0, piece.size or 0):
+            self.check()
+            whole.extend(data)
+        return whole.digests
+
+    def _extend(self, piece: Piece, data: memoryview) -> None:
+        before = piece.chain.position // CHUNK
+        piece.chain.extend(data)
+        if piece.chain.position // CHUNK > before or piece.chain.complete:
+            with self.changed:
+                self.changed.notify_all()  # not for each byte: every waiter wakes
+
+    def _stretch(self, piece: Piece, start: int, stop: int) -> Iterator[tuple[int, memoryview]]:
+        """The bytes of a piece from `start` to before `stop`, chunk by chunk from disk."""
+        base, buffer = self.offset(piece) or 0, memoryview(bytearray(CHUNK))
+        while start < stop and (n_read := self.read(base + start, buffer[: stop - start])):
+            yield start, buffer[:n_read]
+            start += n_read
 
     def learn_size(self, piece: Piece, size: int) -> None:
         """A server said how large a piece is: make sure that it fits."""
         if piece.size == size:
             return
         with self.changed:
-            piece.coverage.learn_size(size)
+            if 0 < piece.chain.position <= size:
+                piece.chain.size = size
+            else:
+                piece.clear(size)
             self.changed.notify_all()
         self.require_space()
 
     def forget(self, piece: Piece) -> None:
         """Drop all bytes of a piece; its next answer is a fresh start."""
         with self.changed:
-            self.rewritten |= piece.coverage.frontier > 0
-            piece.coverage.clear()
-            piece.validator = None
-            piece.resumed = False
+            self.rewritten |= piece.chain.position > 0
+            piece.clear(piece.size)
             self.changed.notify_all()
 
     def disown(self) -> None:
@@ -283,66 +339,42 @@ class Partial:
         except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             # No state, or none that can be read: the bytes alone prove nothing.
             for piece in self.pieces:
-                piece.coverage.clear()
+                piece.clear(piece.promised_size)
 
     def _take_over(self, piece: Piece, facts: dict[str, Any]) -> None:
-        """Claim the blocks of one piece; only the open ones are read at once."""
-        if facts["damage"] and piece.size is None:
-            return  # a size that came with wrong bytes is not believed either
-        coverage = Coverage.from_json(facts)
-        if piece.size not in (None, coverage.size):
+        """Claim what the state says about one piece; nothing of it is believed yet."""
+        if piece.size not in (None, facts["size"]):
             return
-        piece.coverage = coverage
-        if facts["damage"]:
-            coverage.clear()
+        if facts["damage"]:  # a size that came with wrong bytes is not believed either
+            piece.clear(piece.promised_size)
             return
+        piece.chain = Chain.from_json(piece.algorithms, facts)
         piece.url, piece.validator = str(facts["url"]), facts["validator"]
-        base = self.offset(piece)
-        if base is None:
-            coverage.clear()
-            return
-        for block, (n_bytes, expected) in facts["open"].items():
-            start = base + coverage.span(int(block))[0]
-            found = self._hash(start, int(n_bytes))
-            if found.hexdigest() == expected:
-                coverage.reopen(int(block), int(n_bytes), found)
-        piece.resumed = coverage.n_bytes > 0
-
-    def confirm_claims(self, piece: Piece) -> None:
-        """Read every claimed block again; those that differ become gaps."""
-        for block in sorted(piece.coverage.claimed):
-            self.check()
-            start, length = piece.coverage.span(block)
-            digest = self._hash((self.offset(piece) or 0) + start, length).hexdigest()
-            with self.changed:
-                piece.coverage.confirm(block, digest)
-                self.changed.notify_all()
-
-    def _hash(self, start: int, length: int) -> Any:
-        sha256 = hashlib.sha256()
-        while length > 0 and (data := self.read(start, min(CHUNK, length))):
-            sha256.update(data)
-            start, length = start + len(data), length - len(data)
-        return sha256
+        if self.offset(piece) is None:
+            piece.clear(piece.promised_size)
 
     def _hold_back(self, piece: Piece) -> None:
         """Wait while a kill now would cost more than one block of this piece; then be a writer."""
         with self.changed:
-            self.wait_until(lambda: piece.received - piece.durable <= piece.coverage.block_size)
+            self.wait_until(lambda: piece.received - piece.durable <= piece.chain.block_size)
             self._writers += 1
 
     def _save_now_and_then(self) -> None:
         try:
             while not self._stopped:
                 with self.changed:
-                    self.changed.wait_for(lambda: self._full_blocks or self._stopped, HEARTBEAT)
-                    about_to_publish = self._full_blocks and self.complete
-                    self._full_blocks = False
-                if not (self._stopped or about_to_publish):
+                    self.changed.wait_for(lambda: self._worth_saving() or self._stopped, HEARTBEAT)
+                if not self._stopped:
                     with disk_errors(self._own):
                         self._save()
         except BaseException as failure:
             self.stop(failure)
+
+    def _worth_saving(self) -> bool:
+        """Long before a writer would be held back, but not when the end is near anyway."""
+        return not self.complete and any(
+            piece.received - piece.durable >= piece.chain.block_size // 2 for piece in self.pieces
+        )
 
     def _save(self) -> None:
         """Claim in the state file what is durable in the file of bytes."""

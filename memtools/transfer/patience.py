@@ -1,7 +1,7 @@
 """How long to wait for a network, and how often to try again.
 
-    budget = Budget(Patience())
-    budget.spend(fault, received=n_bytes)     # sleeps, or raises NetworkError
+budget = Budget(Patience())
+budget.spend(fault, received=n_bytes)     # sleeps, or raises NetworkError
 """
 
 from __future__ import annotations
