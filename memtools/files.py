@@ -43,16 +43,22 @@ _DISK_WORDS = {
 class Hash(Protocol):
     """The part of a `hashlib` object that is used here."""
 
-    def update(self, data: bytes | memoryview, /) -> None: ...
-    def hexdigest(self) -> str: ...
-    def copy(self) -> Hash: ...
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Append bytes."""
+
+    def hexdigest(self) -> str:
+        """The digest so far, in hex."""
+
+    def copy(self) -> Hash:
+        """Another one, to go on from here."""
 
 
 def new_hash(algorithm: str, size: int = 0) -> Hash:
     """A fresh hash object: any name of `hashlib`, or `git_blob`.
 
     `git_blob` is the name that git gives to a file's content: the SHA-1 of
-    `b"blob <size>\\0"` and the bytes. It needs the size in bytes beforehand.
+    "blob", a space, the size in decimal, a zero byte, and the bytes. So it needs
+    the size beforehand.
     """
     if algorithm == "git_blob":
         return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
-
-class Show(Protocol):
-    """Draws one bar: how much of it is done; a total of None is not known yet."""
-
-    def __call__(self, label: str, n_done: int, n_total: int | None, /) -> None: ...
+Show = Callable[[str, int, int | None], None]
+"""Draws the bar of a label: how much is done of how much; None: not known yet."""
 
 
 @contextlib.contextmanager
@@ -45,7 +41,7 @@ def bars() -> Iterator[Show]:
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
 
-        def show(label: str, n_done: int, n_total: int | None, /) -> None:
+        def show(label: str, n_done: int, n_total: int | None) -> None:
             if label not in tasks:
                 tasks[label] = progress.add_task(label, total=n_total)
             progress.update(tasks[label], completed=n_done, total=n_total)

@@ -21,9 +21,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 import fault_server
+import pytest
 from fault_server import FAULTS, FaultServer, virtual_bytes, virtual_md5
 
 SIZE = 300_000

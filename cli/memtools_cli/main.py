@@ -43,7 +43,7 @@ class Commands(TyperGroup):
             raise SystemExit(1) from None
 
 
-def _end(number: int, frame: object) -> None:
+def _end(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)
 
 
@@ -81,13 +81,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
 ) -> None:
+    """Set up what every command needs."""
     log = logging.getLogger("memtools")
     log.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
     log.handlers = [_Notes()]

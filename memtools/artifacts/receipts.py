@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,5 +81,5 @@ def write_receipt(
 
 
 def _stamp(path: Path) -> list[int]:
-    info = os.stat(path)
+    info = path.stat()
     return [info.st_size, info.st_ino, info.st_mtime_ns, info.st_ctime_ns]

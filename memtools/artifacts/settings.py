@@ -98,7 +98,7 @@ class Settings:
                 budget.spend(fault, url, received=0)
 
 
-def _text(url: str, chunks: Iterable[bytes], expected: int | None) -> str:
+def _text(url: str, chunks: Iterable[memoryview], expected: int | None) -> str:
     body = b""
     for data in chunks:
         body += data

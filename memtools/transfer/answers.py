@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import email.utils
-import http.client
 import re
 import time
 import urllib.parse
@@ -23,20 +22,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import requests
-import urllib3
 
-from memtools import __version__
-from memtools.errors import ChecksumError, IntegrityError, NetworkError, RefusedError
+from memtools.errors import ChecksumError, IntegrityError, RefusedError
 from memtools.transfer.patience import Patience, TransientError
+from memtools.transfer.wire import BREAKS, public, send, words
 
 CHUNK = 256 * 1024  # larger reads allocate more than a socket ever has ready
 GATHER = 1 << 20  # bytes that are passed on together: each passing has a price
 GATHER_SECONDS = 0.25  # seconds after which they are passed on anyway
-MAX_REDIRECTS = 5
 _SNIFF = 64 * 1024
 _PAGE_HINT = "a log-in, a quota or a proxy stands in the way; open the URL in a browser"
 _TRANSIENT_STATUSES = {408, 425, 429}
-_BREAKS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 
 
 class RangeError(Exception):
@@ -110,8 +106,8 @@ class Answer:
                         fault = f"only {span_bytes} bytes came in {now - span_since:.0f} s"
                         break
                     span_bytes, span_since = 0, now
-        except _BREAKS as error:
-            fault = f"the connection broke ({_words(error)})"
+        except BREAKS as error:
+            fault = f"the connection broke ({words(error)})"
         yield buffer[:filled]
         if fault:
             raise TransientError(fault)
@@ -130,88 +126,9 @@ def ask(url: str, wish: Wish, patience: Patience) -> Iterator[Answer]:
     RefusedError, NetworkError or IntegrityError (trying again will not help).
     """
     with requests.Session() as session:
-        response = _follow(session, url, wish.headers(), patience)
+        response = send(session, url, wish.headers(), patience)
         with response:
             yield _judge(response, public(url), wish, patience)
-
-
-def public(url: str) -> str:
-    """The URL without the user name and password that it may hold."""
-    split = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit(split._replace(netloc=split.netloc.rpartition("@")[2]))
-
-
-def _follow(
-    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
-) -> requests.Response:
-    """The first answer that is no redirect; at most five hops, and none down to http."""
-    headers = {
-        "Accept-Encoding": "identity",
-        "Connection": "close",  # after a fault, nothing of this connection is to be trusted
-        "User-Agent": f"memtools/{__version__}",
-        **headers,
-    }
-    first = public(url)
-    for _ in range(MAX_REDIRECTS + 1):
-        response = _get(session, url, headers, patience)
-        if not response.is_redirect:
-            return response
-        response.close()
-        target = urllib.parse.urljoin(url, response.headers["Location"])
-        schemes = urllib.parse.urlsplit(url).scheme, urllib.parse.urlsplit(target).scheme
-        if schemes[1] not in ("http", "https") or schemes == ("https", "http"):
-            raise RefusedError(
-                f"{first}: redirects from {schemes[0]} to {public(target)!r}, which is not followed",
-                url=first,
-                status=response.status_code,
-                hint="look at the URL in a browser; a mirror may help (--mirror)",
-            )
-        url = target
-    raise RefusedError(
-        f"{first}: more than {MAX_REDIRECTS} redirects, the last to {public(url)}",
-        url=first,
-        status=response.status_code,
-        hint="look at the URL in a browser; a mirror may help (--mirror)",
-    )
-
-
-def _get(
-    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
-) -> requests.Response:
-    shown = public(url)
-    try:
-        return session.get(
-            url,
-            headers=headers,
-            stream=True,
-            allow_redirects=False,
-            timeout=(patience.connect, patience.read),
-        )
-    except requests.exceptions.SSLError as error:
-        raise NetworkError(
-            f"{shown}: no secure connection: {_words(error)}",
-            url=shown,
-            hint="check the clock, the certificates (REQUESTS_CA_BUNDLE) and the proxy",
-        ) from error
-    except requests.exceptions.ProxyError as error:
-        proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-        raise TransientError(f"the proxy {public(proxy or '')} failed ({_words(error)})") from error
-    except (
-        requests.exceptions.InvalidURL,
-        requests.exceptions.InvalidSchema,
-        requests.exceptions.MissingSchema,
-        UnicodeError,
-    ) as error:
-        raise RefusedError(
-            f"{shown!r} is not a URL that can be asked for: {_words(error)}",
-            url=shown,
-            status=0,
-            hint="correct the registry entry or the --mirror",
-        ) from error
-    except requests.exceptions.InvalidHeader as error:
-        raise TransientError(f"the answer makes no sense ({_words(error)})") from error
-    except (requests.exceptions.RequestException, *_BREAKS) as error:
-        raise TransientError(f"no answer ({_words(error)})") from error
 
 
 def _judge(response: requests.Response, url: str, wish: Wish, patience: Patience) -> Answer:
@@ -265,7 +182,7 @@ def _refuse_page(response: requests.Response, url: str) -> None:
     if not response.headers.get("Content-Type", "").lower().startswith("text/html"):
         return
     page = ""
-    with contextlib.suppress(*_BREAKS):  # only for the words; the page is refused anyway
+    with contextlib.suppress(*BREAKS):  # only for the words; the page is refused anyway
         page = response.raw.read(_SNIFF, decode_content=True).decode("utf-8", "replace")
     title = re.search(r"<title[^>]*>(.*?)</title", page, re.IGNORECASE | re.DOTALL)
     words = f" titled {' '.join(title[1].split())[:80]!r}" if title else ""
@@ -299,7 +216,7 @@ def _refuse_encoding(response: requests.Response, url: str) -> None:
 
 def _refuse_size(response: requests.Response, url: str, expected: int, actual: int) -> None:
     body = b""
-    with contextlib.suppress(*_BREAKS):  # only for the words
+    with contextlib.suppress(*BREAKS):  # only for the words
         body = response.raw.read1(64, decode_content=False).lstrip()
     if body.startswith(b"<"):
         raise RefusedError(
@@ -354,21 +271,3 @@ def _retry_after(headers: Headers) -> float | None:
         now = email.utils.parsedate_to_datetime(headers["Date"])
         return max(0.0, (until - now).total_seconds())
     return None
-
-
-def _words(error: BaseException) -> str:
-    """The innermost reason of a library's nested exception, in one short line."""
-    kind = type(error).__name__
-    while (inner := _inner(error)) is not None:
-        error = inner
-    text = " ".join(str(error).split())
-    text = re.sub(r"<[^>]*>:? ?", "", text)
-    return (text or kind)[:160]
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    reason = getattr(error, "reason", None)
-    if isinstance(reason, BaseException):
-        return reason
-    nested = [arg for arg in error.args if isinstance(arg, BaseException)]
-    return nested[0] if nested else None

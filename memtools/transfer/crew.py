@@ -37,7 +37,7 @@ class Crew:
                 work()
             except StoppedError:
                 pass  # the failure that stopped it is with the partial already
-            except BaseException as failure:
+            except BaseException as failure:  # noqa: BLE001 - raised again by join
                 self._partial.stop(failure)
 
         thread = threading.Thread(target=run, daemon=True)

@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 
 from memtools.errors import ChecksumError, RefusedError
-from memtools.transfer.answers import Answer, RangeError, Wish, ask, public
-from memtools.transfer.partial import Partial, Piece
+from memtools.transfer.answers import Answer, RangeError, Wish, ask
+from memtools.transfer.partial import Partial
 from memtools.transfer.patience import Budget, Patience, TransientError
+from memtools.transfer.piece import Piece
+from memtools.transfer.wire import public
 
 log = logging.getLogger("memtools")
 
@@ -36,7 +38,7 @@ def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> No
         wish = Wish(*piece.chain.gap(), piece.size, piece.validator if trusting else None, ranged)
         try:
             with ask(url, wish, patience) as answer:
-                if _is_other_version(piece, answer, wish):
+                if _is_other_version(answer, wish):
                     log.warning("%s: the remote file has changed; starting over", public(url))
                     trusting = False  # once: from now on the digest decides
                     partial.forget(piece)
@@ -60,7 +62,7 @@ def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> No
             budget.spend(fault, public(url), piece.received)
 
 
-def _is_other_version(piece: Piece, answer: Answer, wish: Wish) -> bool:
+def _is_other_version(answer: Answer, wish: Wish) -> bool:
     """Whether the file at the source is not the one that the bytes held came from."""
     return (
         wish.validator is not None

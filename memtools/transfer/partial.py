@@ -15,65 +15,23 @@ nor time of a file proves anything.
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from memtools.errors import BusyError, DiskError
 from memtools.files import CHUNK, disk_errors, publish, require_free, write_atomically
 from memtools.transfer.chain import Chain
 from memtools.transfer.names import HEARTBEAT, Names, state_of
+from memtools.transfer.piece import Piece, describe, load
 
 
 class StoppedError(Exception):
     """Raised in a worker thread when the whole download has ended already."""
-
-
-class Piece:
-    """One piece of the file: what is held of it, and what is known about its source.
-
-    algorithms: which digests to compute of it. promised_size: what the registry
-    says, in bytes. validator: the ETag or Last-Modified of the bytes held.
-    received: bytes written in this process. resumed: whether the bytes come from
-    more than one answer. changed: whether the source changed meanwhile. damage:
-    words about a digest that did not match.
-    """
-
-    def __init__(
-        self, name: str, size: int | None = None, algorithms: Iterable[str] = ("git_blob",)
-    ) -> None:
-        self.name = name
-        self.promised_size = size
-        self.algorithms = tuple(dict.fromkeys(algorithms))
-        self.chain = Chain(self.algorithms, size)
-        self.url = ""
-        self.validator: str | None = None
-        self.received = 0
-        self.durable = 0
-        self.resumed = False
-        self.changed = False
-        self.damage = ""
-
-    @property
-    def size(self) -> int | None:
-        """The size in bytes, once known."""
-        return self.chain.size
-
-    def clear(self, size: int | None) -> None:
-        """Hold nothing."""
-        self.chain = Chain(self.algorithms, size)
-        self.validator = None
-        self.resumed = False
-
-    def to_json(self) -> dict[str, Any]:
-        """What the state file says about this piece."""
-        facts = {"name": self.name, "url": self.url, "validator": self.validator}
-        return {**facts, "damage": self.damage, **self.chain.to_json()}
 
 
 class Partial:
@@ -102,7 +60,7 @@ class Partial:
             self._own = self.names.claim()
             self._fd = os.open(self._own, os.O_RDWR)
         try:
-            self._load()
+            load(state_of(self._own), self._identity, self.pieces)
         except BaseException:
             os.close(self._fd)
             self.names.rest(self._own)
@@ -329,30 +287,6 @@ class Partial:
 
     # -- state
 
-    def _load(self) -> None:
-        """Take over what the state file claims and the bytes on disk confirm."""
-        try:
-            state = json.loads(state_of(self._own).read_text("utf-8"))
-            if state["identity"] == self._identity:
-                for piece, facts in zip(self.pieces, state["pieces"], strict=True):
-                    self._take_over(piece, facts)
-        except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            # No state, or none that can be read: the bytes alone prove nothing.
-            for piece in self.pieces:
-                piece.clear(piece.promised_size)
-
-    def _take_over(self, piece: Piece, facts: dict[str, Any]) -> None:
-        """Claim what the state says about one piece; nothing of it is believed yet."""
-        if piece.size not in (None, facts["size"]):
-            return
-        if facts["damage"]:  # a size that came with wrong bytes is not believed either
-            piece.clear(piece.promised_size)
-            return
-        piece.chain = Chain.from_json(piece.algorithms, facts)
-        piece.url, piece.validator = str(facts["url"]), facts["validator"]
-        if self.offset(piece) is None:
-            piece.clear(piece.promised_size)
-
     def _hold_back(self, piece: Piece) -> None:
         """Wait while a kill now would cost more than one block of this piece; then be a writer."""
         with self.changed:
@@ -367,7 +301,7 @@ class Partial:
                 if not self._stopped:
                     with disk_errors(self._own):
                         self._save()
-        except BaseException as failure:
+        except BaseException as failure:  # noqa: BLE001 - raised again by whoever joins
             self.stop(failure)
 
     def _worth_saving(self) -> bool:
@@ -380,13 +314,10 @@ class Partial:
         """Claim in the state file what is durable in the file of bytes."""
         self._require_ours()
         with self.changed:
-            state = {
-                "identity": self._identity,
-                "pieces": [piece.to_json() for piece in self.pieces],
-            }
             received = [piece.received for piece in self.pieces]
+            claims = describe(self._identity, self.pieces)
         self._fsync()
-        write_atomically(state_of(self._own), json.dumps(state).encode())
+        write_atomically(state_of(self._own), claims)
         with self.changed:
             for piece, n_bytes in zip(self.pieces, received, strict=True):
                 piece.durable = n_bytes

@@ -1,6 +1,6 @@
 """How long to wait for a network, and how often to try again.
 
-budget = Budget(Patience())
+budget = Budget(USUAL_PATIENCE)
 budget.spend(fault, received=n_bytes)     # sleeps, or raises NetworkError
 """
 
@@ -33,6 +33,9 @@ class Patience:
     total: float = 120.0
     longest_wait: float = 120.0
     first_delay: float = 0.5
+
+
+USUAL_PATIENCE = Patience()
 
 
 class TransientError(Exception):
@@ -80,7 +83,7 @@ class Budget:
             )
         if fault.wait is None:
             delay = patience.first_delay * 2 ** (self._faults - 2) if self._faults > 1 else 0.0
-            delay *= random.uniform(0.5, 1.0)
+            delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         else:
             delay = fault.wait
         delay = min(delay, max(patience.total - self._waited, 0.0))

@@ -1,0 +1,122 @@
+"""One GET on the wire: redirects, proxies, certificates, and words for what goes wrong.
+
+    with requests.Session() as session:
+        response = send(session, url, {"Range": "bytes=100-"}, patience)
+
+The response is whatever came at the end of the redirects; its body is unread and
+will not be decoded. What it is worth is judged in memtools.transfer.answers.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import urllib.parse
+
+import requests
+import urllib3
+
+from memtools import __version__
+from memtools.errors import NetworkError, RefusedError
+from memtools.transfer.patience import Patience, TransientError
+
+MAX_REDIRECTS = 5
+BREAKS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)  # of a connection
+
+
+def public(url: str) -> str:
+    """The URL without the user name and password that it may hold."""
+    split = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit(split._replace(netloc=split.netloc.rpartition("@")[2]))
+
+
+def send(
+    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
+) -> requests.Response:
+    """The first answer that is no redirect; at most five hops, and none down to http."""
+    headers = {
+        "Accept-Encoding": "identity",
+        "Connection": "close",  # after a fault, nothing of this connection is to be trusted
+        "User-Agent": f"memtools/{__version__}",
+        **headers,
+    }
+    first = public(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        response = _get(session, url, headers, patience)
+        if not response.is_redirect:
+            return response
+        response.close()
+        target = urllib.parse.urljoin(url, response.headers["Location"])
+        schemes = urllib.parse.urlsplit(url).scheme, urllib.parse.urlsplit(target).scheme
+        if schemes[1] not in ("http", "https") or schemes == ("https", "http"):
+            raise RefusedError(
+                f"{first}: redirects from {schemes[0]} to"
+                f" {public(target)!r}, which is not followed",
+                url=first,
+                status=response.status_code,
+                hint="look at the URL in a browser; a mirror may help (--mirror)",
+            )
+        url = target
+    raise RefusedError(
+        f"{first}: more than {MAX_REDIRECTS} redirects, the last to {public(url)}",
+        url=first,
+        status=response.status_code,
+        hint="look at the URL in a browser; a mirror may help (--mirror)",
+    )
+
+
+def _get(
+    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
+) -> requests.Response:
+    shown = public(url)
+    try:
+        return session.get(
+            url,
+            headers=headers,
+            stream=True,
+            allow_redirects=False,
+            timeout=(patience.connect, patience.read),
+        )
+    except requests.exceptions.SSLError as error:
+        raise NetworkError(
+            f"{shown}: no secure connection: {words(error)}",
+            url=shown,
+            hint="check the clock, the certificates (REQUESTS_CA_BUNDLE) and the proxy",
+        ) from error
+    except requests.exceptions.ProxyError as error:
+        proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+        raise TransientError(f"the proxy {public(proxy or '')} failed ({words(error)})") from error
+    except (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+        UnicodeError,
+    ) as error:
+        raise RefusedError(
+            f"{shown!r} is not a URL that can be asked for: {words(error)}",
+            url=shown,
+            status=0,
+            hint="correct the registry entry or the --mirror",
+        ) from error
+    except requests.exceptions.InvalidHeader as error:
+        raise TransientError(f"the answer makes no sense ({words(error)})") from error
+    except (requests.exceptions.RequestException, *BREAKS) as error:
+        raise TransientError(f"no answer ({words(error)})") from error
+
+
+def words(error: BaseException) -> str:
+    """The innermost reason of a library's nested exception, in one short line."""
+    kind = type(error).__name__
+    while (inner := _inner(error)) is not None:
+        error = inner
+    text = " ".join(str(error).split())
+    text = re.sub(r"<[^>]*>:? ?", "", text)
+    return (text or kind)[:160]
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return reason
+    nested = [arg for arg in error.args if isinstance(arg, BaseException)]
+    return nested[0] if nested else None
