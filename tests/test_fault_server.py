@@ -1,4 +1,4 @@
-"""Self-check of server.py: every fault does, on the wire, what the docstring says.
+"""Self-check of fault_server.py: every fault does, on the wire, what the docstring says.
 
 Run with pytest.  The client here is http.client, or a bare socket where even
 http.client would hide the fault, so that no downloader's own behaviour is in
@@ -564,17 +564,12 @@ def test_https(data, body, tmp_path):
 
 
 def test_command_line(data):
-    process = subprocess.Popen(
-        [sys.executable, fault_server.__file__, "--dir", data, "--port", "0", "--quiet"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    command = [sys.executable, fault_server.__file__, "--dir", data, "--port", "0", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         base = process.stdout.readline().split()[-1]
-        assert ask(f"{base}a.bin").status == 200
-    finally:
+        answer = ask(f"{base}a.bin")
         process.terminate()
-        process.wait(5)
+    assert answer.status == 200
 
 
 def test_docstring_lists_exactly_the_faults():
