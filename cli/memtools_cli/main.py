@@ -6,6 +6,7 @@ memtools.errors; a traceback appears only with MEMTOOLS_DEBUG=1.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -59,6 +60,9 @@ class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr, flush=True)
 
+
+gc.freeze()
+gc.enable()
 
 app = typer.Typer(
     cls=Commands,

@@ -74,7 +74,7 @@ class Assembly:
         """Complete every piece; the digests of the whole file, by algorithm."""
         partial, crew = self.partial, Crew(self.partial)
         partial.rewritten = False
-        whole = [crew.trail(name) for name in ("md5", "sha256")]
+        trail = crew.trail("md5", "sha256")
         left = queue.SimpleQueue[Piece]()
         for piece in partial.pieces:
             left.put(piece)
@@ -94,15 +94,14 @@ class Assembly:
                     show(piece.name, piece.chain.position, piece.size)
                 held = sum(piece.chain.position for piece in partial.pieces)
                 show(self.target.name, held, partial.size)
-                show("verifying", min(trail.position for trail in whole), partial.size)
+                show("verifying", trail.position, partial.size)
 
             crew.join(tick)
             if partial.rewritten:  # the digests have seen bytes that were replaced since
-                whole = [crew.trail(name) for name in ("md5", "sha256")]
+                trail = crew.trail("md5", "sha256")
                 crew.join(tick)
-        digests = {trail.algorithm: trail.digest for trail in whole}
         only = self.learnt[partial.pieces[0]] if len(partial.pieces) == 1 else {}
-        return {**only, **digests}
+        return {**only, **trail.digests}
 
     def _complete(self, piece: Piece) -> None:
         """Bring one piece; if its digest is wrong, once more where that can help."""
