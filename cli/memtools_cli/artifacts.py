@@ -12,18 +12,27 @@ import typer
 
 from memtools.errors import MemtoolsError
 
-Names = Annotated[list[str], typer.Argument(help="Artifacts or groups; see `memtools list`.")]
-Name = Annotated[str, typer.Argument(help="An artifact; see `memtools list`.")]
+Names = Annotated[
+    list[str], typer.Argument(metavar="NAME...", help="Artifacts or groups; see `memtools list`.")
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="An artifact; see `memtools list`.")]
 Directory = Annotated[
     Path | None,
-    typer.Option("--to", help="Directory of the files, instead of the cache (MEMTOOLS_CACHE)."),
+    typer.Option(
+        "--to", metavar="DIR", help="Directory of the files, instead of the cache (MEMTOOLS_CACHE)."
+    ),
 ]
 Registries = Annotated[
     list[str] | None,
-    typer.Option("--registry", help="A registry of more artifacts: file or URL. Repeatable."),
+    typer.Option(
+        "--registry",
+        metavar="FILE|URL",
+        help="A registry of more artifacts: file or URL. Repeatable.",
+    ),
 ]
 Mirror = Annotated[
-    str | None, typer.Option(help="Base URL under which every file is looked for by its name.")
+    str | None,
+    typer.Option(metavar="URL", help="Base URL under which every file is looked for by its name."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoWait = Annotated[
@@ -47,7 +56,8 @@ def list_(to: Directory = None, registry: Registries = None, as_json: Json = Fal
     from memtools.files import human_size
 
     settings = Settings.of(cache=to, registries=registry or ())
-    items = inventory(settings.registry(), settings.cache)
+    known = settings.registry()
+    items = inventory(known, settings.cache)
     if as_json:
         print(json.dumps([item.to_json() for item in items], indent=1))
         return
@@ -63,7 +73,7 @@ def list_(to: Directory = None, registry: Registries = None, as_json: Json = Fal
     ]
     _print_table(("name", "size", "order", "state", "what it is"), rows)
     print(f"\nfiles are kept in {settings.cache}")
-    for group, members in settings.registry().groups.items():
+    for group, members in known.groups.items():
         print(f"group {group}: {', '.join(members)}")
 
 
@@ -84,11 +94,17 @@ def fetch(
     no_wait: NoWait = False,
     timeout: Annotated[
         float,
-        typer.Option(min=0.1, help="Seconds without a byte after which to reconnect and resume."),
+        typer.Option(
+            min=0.1,
+            metavar="SECONDS",
+            help="Seconds without a byte after which to reconnect and resume.",
+        ),
     ] = 30.0,
     min_speed: Annotated[
         float,
-        typer.Option(min=0, help="Bytes per second below which to reconnect and resume."),
+        typer.Option(
+            min=0, metavar="BYTES", help="Bytes per second below which to reconnect and resume."
+        ),
     ] = 1024.0,
 ) -> None:
     """Download, join and verify; print the path of each file.
@@ -109,7 +125,9 @@ def fetch(
 
 def join(
     name: Name,
-    parts_in: Annotated[Path, typer.Option("--from", help="Directory that holds the parts.")],
+    parts_in: Annotated[
+        Path, typer.Option("--from", metavar="DIR", help="Directory that holds the parts.")
+    ],
     to: Directory = None,
     registry: Registries = None,
     no_wait: NoWait = False,
@@ -127,7 +145,11 @@ def join(
 
 def verify(
     what: Annotated[
-        list[str] | None, typer.Argument(help="Artifacts, groups or files; all that is here.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME|FILE]...",
+            help="Artifacts, groups or files; without any, all that is here.",
+        ),
     ] = None,
     to: Directory = None,
     registry: Registries = None,
@@ -220,4 +242,4 @@ def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None
     table = Table(*headings, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -66,11 +66,12 @@ gc.enable()
 
 app = typer.Typer(
     cls=Commands,
-    help="Memorization and influence estimates of neural networks: published files, whole and"
-    " verified.",
+    help="Memorization and influence estimates of neural networks (Feldman & Zhang 2020):"
+    " published files, whole and verified.",
     epilog="Environment: MEMTOOLS_CACHE, MEMTOOLS_MIRROR, MEMTOOLS_REGISTRY, MEMTOOLS_OFFLINE,"
     " MEMTOOLS_DEBUG.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
