@@ -2,6 +2,7 @@
 
     import memtools
     path = memtools.fetch("cifar100-pairs")     # whole, verified, from the cache the next time
+    estimates = memtools.load("cifar100")       # .memorization, .labels, .influence(label), ...
 
 What users call is re-exported here, lazily: importing memtools loads nothing else.
 Definitions: Feldman & Zhang 2020, "What Neural Networks Memorize and Why", sec. 2.
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "fetch": "memtools.artifacts.fetcher",
     "join": "memtools.artifacts.fetcher",
+    "load": "memtools.artifacts.loader",
     "verify": "memtools.artifacts.checker",
 }
 
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from memtools.artifacts.checker import verify as verify
     from memtools.artifacts.fetcher import fetch as fetch
     from memtools.artifacts.fetcher import join as join
+    from memtools.artifacts.loader import load as load
 
-__all__ = ["__version__", "fetch", "join", "verify"]
+__all__ = ["__version__", "fetch", "join", "load", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
     digest_file(path, ("md5", "sha256"))      # {"md5": "...", "sha256": "..."}, one pass
     write_atomically(path, data)              # beside it, fsync, rename, fsync of the directory
+    with appearing(path) as file: ...         # the same for what is written piece by piece
     with locked(path, wait=False): ...        # BusyError if another process holds it
 
 A rename alone is not enough: after a power cut it can leave an empty file under
@@ -17,7 +18,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from memtools.errors import BusyError, DiskError
 
@@ -34,6 +35,7 @@ _DISK_WORDS = {
     errno.EACCES: ("permission denied", "choose another directory, or change its permissions"),
     errno.EPERM: ("not permitted", "choose another directory, or change its permissions"),
     errno.ENAMETOOLONG: ("the file name is too long for this disk", "choose a shorter path"),
+    errno.EEXIST: ("a file stands where the directory should be", "choose another directory"),
     errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory"),
     errno.EISDIR: ("a directory stands where the file should go", "move it, or choose another"),
     errno.EIO: ("the disk reports a read or write error", "check the disk; do not trust this copy"),
@@ -104,14 +106,28 @@ def publish(temporary: Path, final: Path) -> None:
     fsync_directory(final.parent)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file so that a reader finds the old content or the new, never a mixture."""
+@contextlib.contextmanager
+def appearing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which appears under `path` when it is whole, or not at all.
+
+    A reader finds the old content or the new, never a mixture.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     publish(temporary, path)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file, whole or not at all."""
+    with appearing(path) as file:
+        file.write(data)
 
 
 @contextlib.contextmanager

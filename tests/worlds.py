@@ -48,7 +48,7 @@ def artifact(
         "name": name,
         "file": file,
         "dataset": "cifar100",
-        "kind": "influence",
+        "kind": "checkpoints",
         "order": "official",
         "definition": "a test",
         "direction": "none",

@@ -11,30 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from memtools.errors import MemtoolsError
+from memtools_cli.options import Directory, Json, Mirror, Names, Registries
+from memtools_cli.output import print_table
 
-Names = Annotated[
+Chosen = Annotated[
     list[str], typer.Argument(metavar="NAME...", help="Artifacts or groups; see `memtools list`.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An artifact; see `memtools list`.")]
-Directory = Annotated[
-    Path | None,
-    typer.Option(
-        "--to", metavar="DIR", help="Directory of the files, instead of the cache (MEMTOOLS_CACHE)."
-    ),
-]
-Registries = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--registry",
-        metavar="FILE|URL",
-        help="A registry of more artifacts: file or URL. Repeatable.",
-    ),
-]
-Mirror = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="Base URL under which every file is looked for by its name."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Exit 7 if another process is at work on the same file.")
 ]
@@ -71,14 +54,14 @@ def list_(to: Directory = None, registry: Registries = None, as_json: Json = Fal
         )
         for item in items
     ]
-    _print_table(("name", "size", "order", "state", "what it is"), rows)
+    print_table(("name", "size", "order", "state", "what it is"), rows)
     print(f"\nfiles are kept in {settings.cache}")
     for group, members in known.groups.items():
         print(f"group {group}: {', '.join(members)}")
 
 
 def fetch(
-    names: Names,
+    names: Chosen,
     to: Directory = None,
     registry: Registries = None,
     mirror: Mirror = None,
@@ -153,11 +136,14 @@ def verify(
     ] = None,
     to: Directory = None,
     registry: Registries = None,
+    names: Names = False,
     as_json: Json = False,
 ) -> None:
-    """Read files again and compare every digest that is known.
+    """Read files again: every digest that is known, then what the arrays must mean.
 
-    A broken part is named where the sizes of the parts are known.
+    A broken part is named where the sizes of the parts are known. Of a file that no
+    registry knows, the arrays are checked: lengths, ranges, and indices that partition
+    the labels.
     """
     from memtools.artifacts.cache import inventory
     from memtools.artifacts.checker import verify as verify_one
@@ -171,10 +157,12 @@ def verify(
     verdicts: list[dict[str, Any]] = []
 
     def one(each: str) -> None:
-        verdict = verify_one(each, cache=settings.cache, registries=settings.registries)
+        verdict = verify_one(
+            each, cache=settings.cache, registries=settings.registries, names=names
+        )
         verdicts.append(verdict.to_json())
         if not as_json:
-            print(f"{verdict.path}: {', '.join(verdict.proven_by)} verified")
+            print(f"{verdict.path}: {verdict.in_words}")
 
     try:
         _each(asked, one, "verified")
@@ -228,18 +216,3 @@ def _each(items: Sequence[Any], work: Callable[[Any], None], done: str) -> None:
         if len(failures) == len(items) and len(codes) == 1:
             summary.exit_code = codes.pop()  # type: ignore[misc]
         raise summary
-
-
-def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table as wide as the terminal; plain and unfolded where there is none."""
-    if not sys.stdout.isatty():
-        for row in (headings, *rows):
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*headings, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(markup=False).print(table)

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 import memtools
 from memtools.artifacts.settings import is_set
 from memtools.errors import MemtoolsError
-from memtools_cli import artifacts
+from memtools_cli import artifacts, estimates
 
 
 class Commands(TyperGroup):
@@ -28,7 +28,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _end)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+                signal.signal(number, _end)
         try:
             return super().invoke(ctx)
         except MemtoolsError as error:
@@ -76,6 +77,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 artifacts.add_to(app)
+estimates.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:

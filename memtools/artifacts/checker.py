@@ -5,7 +5,8 @@
 
 A verdict says which digests were compared. They prove that the bytes are those
 that the registry promises, no more: md5 is the publisher's promise, not a
-signature.
+signature. Then the arrays are read, and must mean what such a file has to mean; of a
+file that no registry knows, that is all that can be said.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from pathlib import Path
 from memtools.artifacts.receipts import Receipt, read_receipt, write_receipt
 from memtools.artifacts.registry import Artifact, Registry
 from memtools.artifacts.settings import Settings
-from memtools.errors import ChecksumError, ConfigError, IntegrityError, MemtoolsError
+from memtools.errors import (
+    ChecksumError,
+    ConfigError,
+    IntegrityError,
+    MemtoolsError,
+    SchemaError,
+)
 from memtools.files import digest_file, disk_errors
 from memtools.progress import bars
 
@@ -26,20 +33,32 @@ ALGORITHMS = ("md5", "sha256", "git_blob")
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A file whose digests hold: which artifact it is, and what was compared with what."""
+    """A file that holds.
 
-    artifact: Artifact
+    artifact: which one it is; None if no registry knows it. proven_by: the digests that
+    were compared. kind: what its arrays were checked to be; empty for models.
+    """
+
+    artifact: Artifact | None
     path: Path
     digests: Mapping[str, str]
     proven_by: Sequence[str]
+    kind: str
+
+    @property
+    def in_words(self) -> str:
+        """One line of what was proven."""
+        digests = f"{', '.join(self.proven_by)} verified" if self.proven_by else "no digest known"
+        return f"{digests}, arrays checked ({self.kind})" if self.kind else digests
 
     def to_json(self) -> dict[str, object]:
         """For a script."""
         return {
-            "name": self.artifact.name,
+            "name": self.artifact.name if self.artifact else None,
             "path": str(self.path),
             "digests": dict(self.digests),
             "proven_by": list(self.proven_by),
+            "kind": self.kind,
         }
 
 
@@ -48,11 +67,15 @@ def verify(
     *,
     cache: Path | str | None = None,
     registries: Sequence[str | Path] = (),
+    names: bool = False,
 ) -> Verdict:
-    """Read a fetched artifact (by name) or any copy of one (by path) and compare all digests.
+    """Read a fetched artifact (by name) or any file (by path): its digests, then its meaning.
 
-    Raises ChecksumError, naming the broken part if that can be told;
-    ConfigError if nothing of that name is known; MemtoolsError if it is not here.
+    names: as for `memtools.load`.
+
+    Raises ChecksumError, naming the broken part if that can be told; SchemaError, naming
+    the array that cannot be right; ConfigError if nothing of that name is known;
+    MemtoolsError if it is not here.
     """
     settings = Settings.of(cache=cache, registries=registries)
     registry = settings.registry()
@@ -69,31 +92,75 @@ def verify(
         raise ConfigError(
             f"{what} is neither a known name nor a file", hint="memtools list shows the names"
         )
-    return check(recognise(registry, path), path)
+    found = recognise(registry, path)
+    if found is None:
+        kind = _check_meaning(None, path, names=names)
+        return Verdict(None, path, read_digests(path, ALGORITHMS), (), kind)
+    return check(found, path)
 
 
 def check(artifact: Artifact, path: Path) -> Verdict:
-    """Compare every digest that the registry or an earlier verification knows."""
+    """Compare every digest that is known, then read every array."""
+    digests, expected = _check_digests(artifact, path)
+    kind = _check_meaning(artifact, path, names=artifact.checkable)
+    return Verdict(artifact, path, digests, tuple(expected), kind)
+
+
+def require_proven(artifact: Artifact, path: Path) -> None:
+    """Raise ChecksumError unless a copy's digests hold; read it only if nobody has since."""
+    receipt = read_receipt(path)
+    if not (receipt and receipt.fits(path, artifact)):
+        _check_digests(artifact, path)
+
+
+def _check_meaning(artifact: Artifact | None, path: Path, *, names: bool) -> str:
+    """What the arrays of a file are, all of them read; empty for models."""
+    if artifact is not None and artifact.kind == "checkpoints":
+        return ""
+    from memtools.estimates import schema  # imports NumPy: 70 ms
+
+    arrays = schema.open_arrays(path, names=names)
+    try:
+        kind = schema.kind_of(arrays)
+        if artifact is not None and kind != artifact.kind:
+            raise SchemaError(
+                f"it holds arrays of the kind {kind!r}, not {artifact.kind!r}",
+                hint="the registry and the file contradict each other: check the entry",
+            )
+        schema.check(kind, arrays)
+    except SchemaError as error:
+        raise SchemaError(f"{path}: {error}", hint=error.hint) from error
+    return kind
+
+
+def _check_digests(artifact: Artifact, path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """(digests of the file, those that were promised): equal where both are known."""
     earlier = read_receipt(path)
     if artifact.size is not None and path.stat().st_size != artifact.size:
         raise wrong_size(path, artifact.size, path.stat().st_size)
     digests = read_digests(path, ALGORITHMS)
     expected = promised(artifact, earlier)
-    wrong = [name for name, value in expected.items() if digests[name] != value]
+    unproven = earlier.digests if earlier and not artifact.checkable else {}
+    known = expected or unproven  # which says at least that nothing has changed
+    wrong = [name for name, value in known.items() if digests.get(name) != value]
     if wrong:
-        raise wrong_digest(path, wrong[0], expected[wrong[0]], digests, artifact, earlier)
-    if not expected and not earlier:
+        raise wrong_digest(path, wrong[0], known[wrong[0]], digests, artifact, earlier)
+    if not known:
         raise IntegrityError(
-            f"{path}: the registry has no digest of {artifact.name}",
+            f"{path}: the registry has no digest of {artifact.name} as a whole",
             hint="nothing can be said about this file; ask its publisher for a digest",
         )
     write_receipt(path, artifact, digests, earlier.parts if earlier else [])
-    return Verdict(artifact, path, digests, proven_by=tuple(expected))
+    return digests, expected
 
 
 def promised(artifact: Artifact, earlier: Receipt | None) -> dict[str, str]:
     """The digests to demand: the registry's, and all that were learnt when those held."""
-    learnt = earlier.digests if earlier and earlier.proven and artifact.digests else {}
+    parts = [part.git_blob for part in artifact.parts]
+    of_this = artifact.digests or (
+        earlier and parts == [each["git_blob"] for each in earlier.parts]
+    )
+    learnt = earlier.digests if earlier and earlier.proven and of_this else {}
     agree = all(learnt.get(name) == value for name, value in artifact.digests.items())
     return {**(learnt if agree else {}), **artifact.digests}
 
@@ -111,8 +178,8 @@ def read_digests(path: Path, algorithms: Iterable[str]) -> dict[str, str]:
         return digest_file(path, algorithms, advance=advance)
 
 
-def recognise(registry: Registry, path: Path) -> Artifact:
-    """The artifact that a file is a copy of: by its name, else by its content."""
+def recognise(registry: Registry, path: Path) -> Artifact | None:
+    """The artifact that a file is a copy of: by its name, else by its content; or None."""
     for artifact in registry.artifacts.values():
         if artifact.file == path.name:
             return artifact
@@ -120,10 +187,7 @@ def recognise(registry: Registry, path: Path) -> Artifact:
     for artifact in registry.artifacts.values():
         if any(digests[name] == value for name, value in artifact.digests.items()):
             return artifact
-    raise ConfigError(
-        f"{path}: neither its name nor its content is that of a known artifact",
-        hint="memtools list shows what is known; --registry adds more",
-    )
+    return None
 
 
 def wrong_size(path: Path, expected: int, actual: int) -> ChecksumError:

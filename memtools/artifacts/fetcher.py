@@ -10,6 +10,7 @@ on where it broke, whether by download or from parts that the user has.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import shutil
@@ -21,7 +22,7 @@ from memtools.artifacts.checker import ALGORITHMS, promised, read_digests
 from memtools.artifacts.receipts import read_receipt, write_receipt
 from memtools.artifacts.registry import Artifact
 from memtools.artifacts.settings import Settings
-from memtools.errors import ConfigError, DiskError, IntegrityError, NetworkError
+from memtools.errors import BusyError, ConfigError, DiskError, IntegrityError, NetworkError
 from memtools.files import disk_errors, human_size, locked
 from memtools.transfer.names import Names
 from memtools.transfer.patience import USUAL_PATIENCE, Patience
@@ -104,6 +105,7 @@ def bring(artifact: Artifact, settings: Settings, terms: Terms) -> Path:
     with disk_errors(settings.cache):
         settings.cache.mkdir(parents=True, exist_ok=True)
     if _is_here(target, artifact):
+        _sweep(Names(target))
         return target
     _clear_way(target, terms)
     if settings.offline and not all(part.path for part in artifact.parts):
@@ -120,6 +122,18 @@ def bring(artifact: Artifact, settings: Settings, terms: Terms) -> Path:
         if not _is_here(target, artifact):
             Assembly(artifact, target, terms.patience).run()
     return target
+
+
+def _sweep(names: Names) -> None:
+    """Remove what a process killed right after publishing left beside the file."""
+    if names.lock.exists() or names.leftovers():
+        with (
+            contextlib.suppress(BusyError, DiskError),  # the file itself is here, and right
+            locked(names.lock, wait=False, waiting=lambda: None),
+            disk_errors(names.target),
+        ):
+            for path in names.leftovers():
+                path.unlink(missing_ok=True)
 
 
 def _refuse(artifact: Artifact, directory: Path, terms: Terms) -> None:

@@ -46,7 +46,7 @@ def parse_registry(text: str, *, where: str, base: str) -> Registry:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number that no int takes, deep nesting
         raise ConfigError(f"{where}: not valid TOML: {error}", hint="correct the file") from error
     return _Parser(text, where, base).registry(document)
 
@@ -68,15 +68,14 @@ class _Parser:
         starts += [0] * (len(tables) - len(starts))
         artifacts = [self._artifact(*pair) for pair in zip(tables, starts, strict=False)]
         groups = document.get("groups", {})
+        if not isinstance(groups, dict):
+            self._fail("[groups] is a table of lists", 0, "groups")
         names = [artifact.name for artifact in artifacts]
-        for clash in (
-            first_clash([*names, *groups]),
-            first_clash(artifact.file for artifact in artifacts),
-        ):
-            if clash:
-                self._fail(clash, 0, needle=clash.split("'")[1])
+        places = [(start, "name") for start in starts] + [(0, group) for group in groups]
+        self._distinct([*names, *groups], places)
+        self._distinct([each.file for each in artifacts], [(start, "file") for start in starts])
         for group, members in groups.items():
-            if not isinstance(members, list) or not members or not set(members) <= set(names):
+            if not (isinstance(members, list) and members and all(m in names for m in members)):
                 self._fail(f"group {group!r} is not a list of names in this file", 0, group)
         return Registry(
             dict(zip(names, artifacts, strict=True)),
@@ -112,8 +111,7 @@ class _Parser:
         starts = self._headers(r"\[\[\s*artifact\s*\.\s*parts\s*\]\]", start, len(self.lines))
         starts += [start] * (len(tables) - len(starts))
         parts = tuple(self._part(*pair) for pair in zip(tables, starts, strict=False))
-        if clash := first_clash(part.file for part in parts):
-            self._fail(clash, start, clash.split("'")[1])
+        self._distinct([part.file for part in parts], [(each, "url") for each in starts])
         sizes = [part.size for part in parts]
         if None not in sizes and artifact.get("size", sum(filter(None, sizes))) != sum(
             filter(None, sizes)
@@ -132,7 +130,12 @@ class _Parser:
 
     def _resolve(self, url: str, start: int) -> str:
         """An absolute https URL, or what a relative one means beside this registry."""
-        split = urllib.parse.urlsplit(url)
+        try:
+            split = urllib.parse.urlsplit(url)
+        except ValueError as error:
+            self._fail(f"{url!r} is not a URL: {error}", start, "url")
+        if not urllib.parse.unquote(url).isprintable():
+            self._fail(f"{url!r} holds characters that cannot be printed", start, "url")
         if split.scheme in ("http", "https") and split.netloc:
             return urllib.parse.urlunsplit(split._replace(scheme="https"))
         relative = not (split.scheme or split.netloc or url.startswith("/") or "\\" in url)
@@ -140,7 +143,7 @@ class _Parser:
             self._fail(f"{url!r} is neither an https URL nor a plain relative one", start, "url")
         if "://" in self.base:
             return urllib.parse.urljoin(self.base, url)
-        return str(Path(self.base) / url)
+        return str(Path(self.base) / urllib.parse.unquote(url))
 
     def _typed(
         self, table: dict[str, Any], key: str, kind: type, start: int, *, required: bool = False
@@ -176,6 +179,12 @@ class _Parser:
         if not plain:
             self._fail(f"{name[:60]!r} is not a plain file name", start, key)
 
+    def _distinct(self, names: Sequence[str], places: Sequence[tuple[int, str]]) -> None:
+        """Fail at the first name that an earlier one equals, letter case aside."""
+        if first_clash(names):
+            later = next(n for n in range(len(names)) if first_clash(names[: n + 1]))
+            self._fail(first_clash(names) or "", *places[later])
+
     def _known_keys(self, table: Mapping[str, Any], known: Sequence[str], start: int) -> None:
         for key in table:
             if key not in known:
@@ -186,9 +195,12 @@ class _Parser:
         return [n for n in range(first, stop) if re.match(rf"\s*{pattern}", self.lines[n])]
 
     def _fail(self, what: str, start: int, needle: str = "") -> NoReturn:
-        """Raise, naming the first line from `start` on that holds `needle`."""
-        lines = range(start, len(self.lines))
-        line = next((n for n in lines if needle and needle in self.lines[n]), start) + 1
+        """Raise, naming the first line from `start` on that sets the key `needle`, or holds it."""
+        word = re.escape(needle)
+        for pattern in (rf"\s*[\"']?{word}[\"']?\s*[.=]", rf".*{word}") if needle else ():
+            lines = (n for n in range(start, len(self.lines)) if re.match(pattern, self.lines[n]))
+            start = next(lines, start)
+        line = start + 1
         raise ConfigError(f"{self.where}, line {line}: {what}", hint="correct the registry file")
 
 

@@ -56,8 +56,11 @@ def receipt_path(path: Path) -> Path:
 def read_receipt(path: Path) -> Receipt | None:
     """The receipt of a file, or None if there is none that can be read."""
     try:
-        return Receipt(**json.loads(receipt_path(path).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        receipt = Receipt(**json.loads(receipt_path(path).read_text("utf-8")))
+        for part in receipt.parts:
+            _ = (part["name"] + part["git_blob"], part["size"] + 0)
+        return receipt if receipt.digests.keys() and [*receipt.stamp] else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return None
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from memtools.errors import ConfigError
 
 ORDERS = ("official", "published", "tfds", "file")
-KINDS = ("pairs", "influence", "index", "cscores", "checkpoints", "estimates")
+KINDS = ("pairs", "influence", "index", "cscores", "checkpoints")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Part:
     @property
     def file(self) -> str:
         """The base name under which the part is published."""
-        path = urllib.parse.urlsplit(self.url).path if self.path is None else self.url
-        return urllib.parse.unquote(path.rpartition("/")[2])
+        if self.path is not None:
+            return self.path.name
+        return urllib.parse.unquote(urllib.parse.urlsplit(self.url).path.rpartition("/")[2])
 
     @property
     def path(self) -> Path | None:

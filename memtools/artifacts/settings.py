@@ -47,7 +47,7 @@ class Settings:
         """The settings given, completed from the environment."""
         environ = os.environ
         mirror = mirror or environ.get("MEMTOOLS_MIRROR") or None
-        if mirror and not mirror.startswith(("http://", "https://")):
+        if mirror and not _is_url(mirror):
             raise ConfigError(
                 f"the mirror {mirror!r} is not a URL", hint="give one that starts with https://"
             )
@@ -63,13 +63,14 @@ class Settings:
         """The built-in registry and the user's, with all URLs at the mirror if there is one."""
         registry = builtin_registry()
         for where in self.registries:
-            registry = registry.merged(self._read(where), where)
+            registry = registry.merged(self._read(where), _shown(where))
         return registry.at_mirror(self.mirror) if self.mirror else registry
 
     def _read(self, where: str) -> Registry:
         if where.startswith(("http://", "https://")):
             text = self._download(where)
-            return parse_registry(text, where=where, base=urllib.parse.urljoin(where, "."))
+            base = urllib.parse.urljoin(where, ".")
+            return parse_registry(text, where=_shown(where), base=base)
         path = Path(where).expanduser()
         try:
             text = path.read_text("utf-8")
@@ -81,10 +82,11 @@ class Settings:
 
     def _download(self, url: str) -> str:
         """The text of a registry on the network: small, so it is simply asked for again."""
+        shown = _shown(url)
         if self.offline:
             raise NetworkError(
-                f"the registry {url} is on the network, and offline is set",
-                url=url,
+                f"the registry {shown} is on the network, and offline is set",
+                url=shown,
                 hint="run again without MEMTOOLS_OFFLINE, or keep the registry in a local file",
             )
         from memtools.transfer.answers import Wish, ask
@@ -93,9 +95,9 @@ class Settings:
         while True:
             try:
                 with ask(url, Wish(), patience) as answer:
-                    return _text(url, answer.chunks(), answer.stop)
+                    return _text(shown, answer.chunks(), answer.stop)
             except TransientError as fault:
-                budget.spend(fault, url, received=0)
+                budget.spend(fault, shown, received=0)
 
 
 def _text(url: str, chunks: Iterable[memoryview], expected: int | None) -> str:
@@ -110,6 +112,22 @@ def _text(url: str, chunks: Iterable[memoryview], expected: int | None) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{url}: not a text file: {error}", hint="check --registry") from error
+
+
+def _shown(where: str) -> str:
+    """The file or URL of a registry, for messages: without the password it may hold."""
+    if not _is_url(where):
+        return where
+    from memtools.transfer.wire import public  # imports requests: 150 ms
+
+    return public(where)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return text.startswith(("http://", "https://")) and bool(urllib.parse.urlsplit(text).netloc)
+    except ValueError:
+        return False
 
 
 def is_set(variable: str) -> bool:

@@ -240,7 +240,7 @@ def _content_length(headers: Headers, url: str) -> int | None:
     value = headers.get("Content-Length")
     if value is None or "chunked" in headers.get("Transfer-Encoding", "").lower():
         return None
-    if not re.fullmatch(r"\d+", value.strip()):
+    if not re.fullmatch(r"[0-9]{1,19}", value.strip()):
         raise IntegrityError(
             f"{url}: the server gives the length {value!r}, which is no number of bytes",
             hint="nothing was written; try again later or try a mirror (--mirror)",
@@ -250,7 +250,7 @@ def _content_length(headers: Headers, url: str) -> int | None:
 
 def _content_range(value: str | None) -> tuple[int, int, int | None] | None:
     """(start, stop, size or None) of a Content-Range, or None if there is no usable one."""
-    match = re.fullmatch(r"\s*bytes\s+(\d+)-(\d+)/(\d+|\*)\s*", value or "")
+    match = re.fullmatch(r"\s*bytes\s+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\s*", value or "")
     if not match:
         return None
     return int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3])
@@ -264,9 +264,11 @@ def _validator(headers: Headers) -> str | None:
 def _retry_after(headers: Headers) -> float | None:
     """Seconds that the server asks to wait; a date counts from the server's own clock."""
     value = headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if re.fullmatch(r"[0-9]+", value):
         return float(value)
-    with contextlib.suppress(ValueError, TypeError, KeyError):  # junk: as if it had not been said
+    with contextlib.suppress(
+        ValueError, TypeError, KeyError, OverflowError
+    ):  # junk: as if it had not been said
         until = email.utils.parsedate_to_datetime(value)
         now = email.utils.parsedate_to_datetime(headers["Date"])
         return max(0.0, (until - now).total_seconds())

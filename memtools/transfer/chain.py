@@ -13,6 +13,7 @@ block and not the rest. No I/O happens here.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -84,8 +85,7 @@ class Chain:
 
     def branch(self) -> Chain:
         """A copy to try bytes on, before they are believed."""
-        twin = Chain((), self.size, self.block_size)
-        twin.__dict__.update(self.__dict__)
+        twin = copy.copy(self)
         twin._hashes = {name: each.copy() for name, each in self._hashes.items()}
         twin._ends, twin.claims = dict(self._ends), dict(self.claims)
         return twin

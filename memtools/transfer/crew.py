@@ -82,8 +82,9 @@ class Trail:
         while self.position != partial.size:
             partial.wait_until(self._worth_reading)
             length = min(partial.frontier - self.position, 4 * STRIDE)
-            with partial.window(self.position, length) as data:
-                self._update(data)
+            if length:  # an empty file cannot be mapped
+                with partial.window(self.position, length) as data:
+                    self._update(data)
             self.position += length
         self.digests = {name: each.hexdigest() for name, each in self._hashes.items()}
 

@@ -29,8 +29,8 @@ def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> No
     """
     budget = Budget(patience, partial.sleep)
     ranged = trusting = True
-    if piece.url != url:  # a mirror's validators say nothing about another's
-        piece.url, piece.validator = url, None
+    if piece.url != public(url):  # a mirror's validators say nothing about another's
+        piece.url, piece.validator = public(url), None
     while True:
         partial.recheck(piece)
         if piece.chain.complete:

@@ -13,6 +13,7 @@ nobody but its owner.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import glob
 import hashlib
@@ -51,8 +52,8 @@ class Names:
                 os.rename(found, own)
             except FileNotFoundError:  # another process was faster
                 continue
-            for state in (state_of(found), state_of(self.part)):
-                if state.exists():
+            for state in (state_of(found), *self._stray_states()):
+                with contextlib.suppress(FileNotFoundError):
                     os.rename(state, state_of(own))
                     break
             return own
@@ -62,9 +63,9 @@ class Names:
     def rest(self, own: Path) -> None:
         """Put our bytes and state where the next process finds them."""
         if own.exists():
-            os.replace(own, self.part)
-            if state_of(own).exists():
+            if state_of(own).exists():  # first: bytes are found wherever they are, a state is not
                 os.replace(state_of(own), state_of(self.part))
+            os.replace(own, self.part)
             fsync_directory(self.target.parent)
 
     def abandoned(self, sleep: Callable[[float], object] = time.sleep) -> list[Path]:
@@ -75,24 +76,37 @@ class Names:
             for path in self.parts()
             if path == self.part or not _alive(path.name.removeprefix(prefix), path, sleep)
         ]
-        return sorted(found, key=lambda path: path.stat().st_blocks, reverse=True)
+        return sorted(found, key=_n_blocks, reverse=True)
 
     def parts(self) -> list[Path]:
         """All files with bytes of an unfinished target, at rest or in anybody's hands."""
-        owned = self.target.parent.glob(glob.escape(self.part.name) + ".*-*-*-*")
-        found = [self.part, *(path for path in owned if path.suffix not in (".json", ".tmp"))]
-        return [path for path in found if path.is_file()]
+        found = [path for path in self._owned() if path.suffix not in (".json", ".tmp")]
+        return [path for path in (self.part, *found) if path.is_file()]
 
     def leftovers(self) -> list[Path]:
         """Everything but the target itself that nobody is using."""
-        paths = self.abandoned()
-        paths += [state_of(path) for path in [*paths, self.part]]
-        return [path for path in dict.fromkeys(paths) if path.exists()]
+        found = [self.part, state_of(self.part), *self._owned()]
+        in_use = {*self.parts()} - {*self.abandoned()}  # looked at last: a newcomer is not found
+        return [path for path in found if path.exists() and _bytes_of(path) not in in_use]
+
+    def _owned(self) -> list[Path]:
+        """Bytes and states in anybody's hands, dead or alive."""
+        return list(self.target.parent.glob(glob.escape(self.part.name) + ".*-*-*-*"))
+
+    def _stray_states(self) -> list[Path]:
+        """States without bytes: whoever was killed between two renames left them."""
+        owned = [path for path in self._owned() if path.suffix == ".json"]
+        return [state_of(self.part), *(path for path in owned if not _bytes_of(path).exists())]
 
 
 def state_of(part: Path) -> Path:
     """The state file that goes with a file of bytes."""
     return part.with_name(part.name + ".json")
+
+
+def _bytes_of(path: Path) -> Path:
+    """The file of bytes that a state file, finished or not, goes with."""
+    return path.with_name(path.name.removesuffix(".tmp").removesuffix(".json"))
 
 
 def _owner() -> str:
@@ -105,12 +119,16 @@ def _host() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in clock ticks since boot: tells a reused process id (Linux)."""
+    """When a process began, in clock ticks since boot: tells a reused process id (Linux).
+
+    A process that is dead, and only not yet noticed by its parent, began never.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return "0"
-    return stat.rpartition(")")[2].split()[19]
+    state, *facts = stat.rpartition(")")[2].split()
+    return facts[18] if state not in "ZX" else "dead"
 
 
 def _alive(owner: str, path: Path, sleep: Callable[[float], object]) -> bool:
@@ -132,6 +150,13 @@ def _alive(owner: str, path: Path, sleep: Callable[[float], object]) -> bool:
     except PermissionError:  # it lives, and is somebody else's
         return True
     return _started(int(pid)) == started
+
+
+def _n_blocks(path: Path) -> int:
+    try:
+        return path.stat().st_blocks
+    except FileNotFoundError:  # another process was faster
+        return 0
 
 
 def _pulse(path: Path) -> tuple[int, ...]:

@@ -290,6 +290,8 @@ class Partial:
     def _hold_back(self, piece: Piece) -> None:
         """Wait while a kill now would cost more than one block of this piece; then be a writer."""
         with self.changed:
+            if piece.received - piece.durable > piece.chain.block_size:
+                self.changed.notify_all()  # the saver may not know yet how much has come
             self.wait_until(lambda: piece.received - piece.durable <= piece.chain.block_size)
             self._writers += 1
 

@@ -61,8 +61,15 @@ class Piece:
             return
         if facts["damage"]:  # a size that came with wrong bytes is not believed either
             return
+        sizes = _is_size(facts["size"]) and _is_size(facts["block_size"])
+        if not (sizes and isinstance(facts["validator"], str | None)):
+            raise TypeError("no state of a piece")
         self.chain = Chain.from_json(self.algorithms, facts)
         self.url, self.validator = str(facts["url"]), facts["validator"]
+
+
+def _is_size(value: object) -> bool:
+    return value is None or (type(value) is int and value >= 0)
 
 
 def describe(identity: str, pieces: Sequence[Piece]) -> bytes:

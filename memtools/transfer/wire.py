@@ -102,6 +102,13 @@ def _get(
         raise TransientError(f"the answer makes no sense ({words(error)})") from error
     except (requests.exceptions.RequestException, *BREAKS) as error:
         raise TransientError(f"no answer ({words(error)})") from error
+    except ValueError as error:  # requests looks at a redirect even if it is not to follow it
+        raise RefusedError(
+            f"{shown}: redirects to what is no URL: {words(error)}",
+            url=shown,
+            status=0,
+            hint="look at the URL in a browser; a mirror may help (--mirror)",
+        ) from error
 
 
 def words(error: BaseException) -> str:

@@ -1,0 +1,154 @@
+"""info, export, pairs: what is in the estimates."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from memtools_cli.options import Directory, Json, Mirror, Names, Registries
+from memtools_cli.output import print_table
+
+What = Annotated[
+    str, typer.Argument(metavar="NAME|FILE", help="An artifact, a group, or a file of your own.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write here: .csv, .json or .parquet."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands, in the order in which help shows them."""
+    app.command()(info)
+    app.command()(export)
+    app.command()(pairs)
+
+
+def info(
+    what: What,
+    to: Directory = None,
+    registry: Registries = None,
+    mirror: Mirror = None,
+    names: Names = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a file holds and means: arrays, ranges, order, definition, a histogram.
+
+    What is not here is fetched first. Every array is read once, for its range.
+    """
+    from memtools.artifacts.loader import load
+    from memtools.estimates.model import Estimates
+    from memtools.estimates.scores import Scores
+    from memtools.estimates.summary import bars, histogram, summarise
+
+    loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
+    facts = summarise(loaded.arrays)
+    if isinstance(loaded, Estimates):
+        scores = loaded.scores if "tr_mem" in loaded.arrays else None
+    else:
+        scores = loaded if isinstance(loaded, Scores) else None
+    counts, edges = histogram(scores.values) if scores else ((), ())
+    if as_json:
+        document = {
+            "about": dataclasses.asdict(loaded.about),
+            "arrays": [dataclasses.asdict(each) for each in facts],
+            "histogram": {"counts": [*map(int, counts)], "edges": [*map(float, edges)]},
+        }
+        print(json.dumps(document, indent=1))
+        return
+    print(f"{loaded!r}\n")
+    print_table(("array", "type", "shape", "range"), [each.in_words for each in facts])
+    if scores:
+        print(f"\n{scores.quantity}, number of examples:")
+        print("\n".join(bars(counts, edges)))
+
+
+def export(
+    what: What,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="Write here: .csv, .json or .parquet.")
+    ],
+    to: Directory = None,
+    registry: Registries = None,
+    mirror: Mirror = None,
+    names: Names = False,
+) -> None:
+    """Write one row for each example: index, label, file name, score; print the path.
+
+    Standard errors and counts are added where they are known. The index is the position
+    in the order that `memtools info` names. A list of pairs has one row for each pair.
+    """
+    from memtools.artifacts.loader import load
+    from memtools.estimates.model import Estimates
+    from memtools.estimates.pairs import HighInfluencePairs
+    from memtools.estimates.tables import pair_columns, score_columns, write_table
+
+    loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
+    if isinstance(loaded, HighInfluencePairs):
+        columns = pair_columns(loaded)
+    else:
+        columns = score_columns(loaded.scores if isinstance(loaded, Estimates) else loaded)
+    write_table(out, columns, loaded.about)
+    print(out)
+
+
+def pairs(
+    what: What,
+    min_mem: Annotated[
+        float, typer.Option(min=-1, max=1, help="Least memorization of the training example.")
+    ] = 0.25,
+    min_infl: Annotated[
+        float, typer.Option(min=-1, max=1, help="Least influence on the test example.")
+    ] = 0.15,
+    top: Annotated[int, typer.Option(min=0, help="How many of them to print.")] = 20,
+    out: Out = None,
+    to: Directory = None,
+    registry: Registries = None,
+    mirror: Mirror = None,
+    names: Names = False,
+    as_json: Json = False,
+) -> None:
+    """Show pairs of a memorized training example and a test example that it helps on.
+
+    The thresholds of Feldman & Zhang (2020) are the defaults. A published list of pairs
+    is complete from these thresholds on; lower ones need the influence matrices.
+    """
+    import numpy as np
+
+    from memtools.artifacts.loader import load
+    from memtools.errors import ConfigError
+    from memtools.estimates.scores import Scores
+    from memtools.estimates.tables import pair_columns, rows, write_table
+
+    loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
+    if isinstance(loaded, Scores):
+        raise ConfigError(
+            f"{what} holds scores, not influence", hint="memtools list shows what holds pairs"
+        )
+    found = loaded.pairs(min_mem, min_infl)
+    columns = pair_columns(found)
+    if out is not None:
+        write_table(out, columns, found.about)
+    facts: dict[str, Any] = {
+        "n_pairs": len(found),
+        "n_train": found.n_train,
+        "n_test": found.n_test,
+        "min_mem": min_mem,
+        "min_infl": min_infl,
+    }
+    if as_json:
+        print(json.dumps(facts))
+        return
+    if top:
+        strongest = np.argsort(-found.influence, kind="stable")[:top]
+        shown = {name: column[strongest] for name, column in columns.items()}
+        print_table(tuple(shown), [tuple(f"{v:.6g}" for v in row) for row in rows(shown)])
+        print()
+    print(
+        f"{len(found)} pairs of {found.n_train} training and {found.n_test} test examples,"
+        f" memorization >= {min_mem:g}, influence >= {min_infl:g}"
+    )

@@ -1,0 +1,205 @@
+"""What the arrays of a file must mean, whatever its digest says.
+
+    check("influence", arrays)           # SchemaError names the array and what is wrong
+
+The published names, n_k being the size of class k:
+
+    tr_mem            float [n_train]    memorization, within [-1, 1], or NaN
+    tr_labels         int [n_train]      0-based; tt_labels: int [n_test]
+    tr_filenames      names [n_train]    tt_filenames: names [n_test]
+    tr_classidx_{K}   int [n_train_k]    positions of class K; over all classes each
+    tt_classidx_{K}   int [n_test_k]     position exactly once
+    infl_matrix_class{K}  float [n_train_k, n_test_k], within [-1, 1], or NaN
+    tr_mem_se         float [n_train]    standard error (not in the published files)
+    tr_n_in, tr_n_out int [n_train]      runs with and without the example (likewise)
+
+    pairs:   tr_idx, tt_idx int [n_pairs]; infl, mem float [n_pairs]
+    cscores: scores float [n], within [0, 1]; labels int [n]; filenames names [n]
+
+Widths of numbers are free. One array at a time is read. Source of the names: the files
+of pluskid.github.io/influence-memorization and structural-regularity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
+
+from memtools.errors import SchemaError
+from memtools.estimates.npz import Array, Npz, read_npy
+from memtools.files import disk_errors
+
+_CLASS = re.compile(r"(tr_classidx_|tt_classidx_|infl_matrix_class)(\d+)")
+_EXTRA = {"about"}  # what memtools itself adds to a file
+_HINT = "the bytes are as they were read; the numbers are not what such a file holds: do not use it"
+
+
+def open_arrays(path: Path, *, names: bool = False) -> Mapping[str, Array]:
+    """The arrays of a file by name; an npy alone holds `scores`. For `names` see `Npz`."""
+    with disk_errors(path), path.open("rb") as file:
+        is_npy = file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
+    return {"scores": read_npy(path)} if is_npy else Npz(path, names=names)
+
+
+def kind_of(arrays: Mapping[str, Array]) -> str:
+    """`pairs`, `cscores`, `influence` or `index`: told by the names of the arrays."""
+    if "tr_idx" in arrays:
+        return "pairs"
+    if "scores" in arrays:
+        return "cscores"
+    if any(name.startswith("infl_matrix_class") for name in arrays):
+        return "influence"
+    if "tr_mem" in arrays or "tr_filenames" in arrays:
+        return "index"
+    shown = ", ".join(sorted(arrays)[:8]) or "none"
+    raise SchemaError(
+        f"none of the known kinds of files has these arrays: {shown}",
+        hint="known are influence matrices, indices, high-influence pairs and C-scores",
+    )
+
+
+def check(kind: str, arrays: Mapping[str, Array]) -> None:
+    """Read every array and raise SchemaError for the first that cannot be right."""
+    {"pairs": _check_pairs, "cscores": _check_scores}.get(kind, _check_estimates)(arrays)
+
+
+def _check_pairs(arrays: Mapping[str, Array]) -> None:
+    _exactly(arrays, {"tr_idx", "tt_idx", "infl", "mem"}, {"min_mem", "min_infl"})
+    train = _integers(arrays, "tr_idx")
+    test = _integers(arrays, "tt_idx", len(train))
+    for name in ("infl", "mem"):
+        _numbers(arrays, name, (len(train),), low=-1, nan=False)
+    if len(np.unique(np.stack([train, test]), axis=1).T) != len(train):
+        raise _wrong("tr_idx", "holds the same pair twice")
+
+
+def _check_scores(arrays: Mapping[str, Array]) -> None:
+    _exactly(arrays, {"scores"}, {"labels", "filenames"})
+    n = len(_vector(arrays, "scores"))
+    _numbers(arrays, "scores", (n,), low=0, nan=False)
+    if "labels" in arrays:
+        _integers(arrays, "labels", n)
+    if "filenames" in arrays:
+        _names(arrays, "filenames", n)
+
+
+def _check_estimates(arrays: Mapping[str, Array]) -> None:
+    labels = _check_examples(arrays, "tr")
+    test_labels = _check_examples(arrays, "tt")
+    found = [match for name in arrays if (match := _CLASS.fullmatch(name))]
+    classes = sorted({int(match[2]) for match in found})
+    if [str(label) for label in classes] != sorted({match[2] for match in found}, key=int):
+        raise _wrong("infl_matrix_class", "is numbered in two ways")
+    for side, known in (("tr", labels), ("tt", test_labels)):
+        _check_partition(arrays, side, classes, known)
+    for label in classes:
+        shape = (len(arrays[f"tr_classidx_{label}"]), len(arrays[f"tt_classidx_{label}"]))
+        _numbers(arrays, f"infl_matrix_class{label}", shape, low=-1, nan=True)
+    known_names = {match[0] for match in found} | _EXTRA
+    known_names |= {f"{side}_{name}" for side in ("tr", "tt") for name in ("labels", "filenames")}
+    known_names |= {"tr_mem", "tr_mem_se", "tr_n_in", "tr_n_out"}
+    _exactly(arrays, set(), known_names)
+
+
+def _check_examples(arrays: Mapping[str, Array], side: str) -> Array | None:
+    """The columns of one split; its labels."""
+    columns = ("mem", "mem_se", "n_in", "n_out", "labels", "filenames")
+    present = [f"{side}_{name}" for name in columns if f"{side}_{name}" in arrays]
+    n = len(_vector(arrays, present[0])) if present else 0
+    for name in present:
+        if name.endswith(("labels", "n_in", "n_out")):
+            _integers(arrays, name, n)
+        elif name.endswith("filenames"):
+            _names(arrays, name, n)
+        else:
+            _numbers(arrays, name, (n,), low=-1 if name.endswith("mem") else 0, nan=True)
+    if {"tr_mem", "tr_n_in", "tr_n_out"} <= set(present) and side == "tr":
+        impossible = (arrays["tr_n_in"] == 0) | (arrays["tr_n_out"] == 0)
+        if (np.isnan(arrays["tr_mem"]) != impossible).any():
+            raise _wrong("tr_mem", "is NaN where the counts allow an estimate, or the reverse")
+    return arrays.get(f"{side}_labels")
+
+
+def _check_partition(
+    arrays: Mapping[str, Array], side: str, classes: list[int], labels: Array | None
+) -> None:
+    """Over all classes each position comes once, with its label; none is left out."""
+    if not classes:
+        return
+    names = [f"{side}_classidx_{label}" for label in classes]
+    indices = [_integers(arrays, name) for name in names]
+    n = sum(map(len, indices)) if labels is None else len(labels)
+    seen = np.zeros(n, np.bool_)
+    for name, label, index in zip(names, classes, indices, strict=True):
+        if index.max(initial=-1) >= n:
+            raise _wrong(name, f"points to {index.max()}, beyond the {n} examples")
+        if seen[index].any() or len(np.unique(index)) != len(index):
+            raise _wrong(name, "points to an example twice")
+        if labels is not None and (labels[index] != label).any():
+            raise _wrong(name, f"points to examples of another label than {label}")
+        seen[index] = True
+    if not seen.all():
+        missing = int(np.argmin(seen))
+        raise _wrong(f"{side}_classidx_*", f"leave out example {missing}")
+
+
+def _exactly(
+    arrays: Mapping[str, Array], required: set[str], optional: set[str] | None = None
+) -> None:
+    if missing := required - set(arrays):
+        raise _wrong(min(missing), "is missing")
+    if unknown := set(arrays) - required - (optional or set()) - _EXTRA:
+        raise _wrong(min(unknown), "is an array that no such file has")
+
+
+def _vector(arrays: Mapping[str, Array], name: str, n: int | None = None) -> Array:
+    if name not in arrays:
+        raise _wrong(name, "is missing")
+    array = arrays[name]
+    if array.ndim != 1 or len(array) != (len(array) if n is None else n):
+        raise _wrong(name, f"has the shape {array.shape}, not ({'n' if n is None else n},)")
+    return array
+
+
+def _integers(arrays: Mapping[str, Array], name: str, n: int | None = None) -> Array:
+    """Indices, labels or counts: integers from 0 on."""
+    array = _vector(arrays, name, n)
+    if array.dtype.kind not in "iu":
+        raise _wrong(name, f"holds {array.dtype}, not integers")
+    if array.min(initial=0) < 0:
+        raise _wrong(name, f"holds {array.min()}, which is below 0")
+    return array
+
+
+def _names(arrays: Mapping[str, Array], name: str, n: int) -> None:
+    array = _vector(arrays, name, n)
+    if array.dtype.kind not in "SU":
+        raise _wrong(name, f"holds {array.dtype}, not names")
+    if len(np.unique(array)) != n:
+        raise _wrong(name, "holds a name twice")
+
+
+def _numbers(
+    arrays: Mapping[str, Array], name: str, shape: tuple[int, ...], *, low: float, nan: bool
+) -> None:
+    """Floats within [low, 1]; NaN only where it is documented."""
+    if name not in arrays:
+        raise _wrong(name, "is missing")
+    array = arrays[name]
+    if array.shape != shape:
+        raise _wrong(name, f"has the shape {array.shape}, not {shape}")
+    if array.dtype.kind != "f":
+        raise _wrong(name, f"holds {array.dtype}, not floating-point numbers")
+    if not nan and np.isnan(array).any():
+        raise _wrong(name, "holds NaN")
+    outside = array[(array < low) | (array > 1)]
+    if len(outside):
+        raise _wrong(name, f"holds {outside[0]:g}, which is outside [{low:g}, 1]")
+
+
+def _wrong(name: str, why: str) -> SchemaError:
+    return SchemaError(f"{name} {why}", hint=_HINT)

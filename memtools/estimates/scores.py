@@ -1,0 +1,51 @@
+"""One number for each training example, whatever it measures.
+
+scores = memtools.load("cifar10-cscores")
+scores.values, scores.labels, scores.about.direction
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from memtools.estimates.about import About, save
+from memtools.estimates.npz import Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scores:
+    """One number for each training example: memorization, a C-score, or the user's own.
+
+    quantity: what it is. values: float [n_train]. labels: int [n_train], and filenames:
+    str [n_train], where known. standard_error: float [n_train]; n_in, n_out: int [n_train],
+    how many runs trained on the example and how many did not, where known.
+    """
+
+    about: About
+    quantity: str
+    values: Array
+    labels: Array | None = None
+    filenames: Array | None = None
+    standard_error: Array | None = None
+    n_in: Array | None = None
+    n_out: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """By the names that published C-scores have."""
+        known = {"scores": self.values, "labels": self.labels, "filenames": self.filenames}
+        return {name: array for name, array in known.items() if array is not None}
+
+    def save(self, path: Path) -> None:
+        """Write values, labels and file names as an npz, whole or not at all."""
+        save(path, self.arrays, self.about)
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            [f"Scores: {self.quantity} of {len(self):,} examples", *self.about.lines()]
+        )
