@@ -349,7 +349,7 @@ def test_two_registries_become_one():
     ids=["artifact-artifact", "artifact-group", "group-artifact", "group-group"],
 )
 def test_a_name_that_is_taken_is_refused(other):
-    with pytest.raises(ConfigError, match="mine.toml: '[ag]' is already taken"):
+    with pytest.raises(ConfigError, match=r"mine.toml: '[ag]' is already taken"):
         table(make("a"), g=("a",)).merged(other, "mine.toml")
 
 

@@ -73,3 +73,33 @@ def write_registry(path: Path, *tables: str) -> Path:
     """A registry file of some tables made by `artifact`."""
     path.write_text("\n".join(tables))
     return path
+
+
+def published_arrays(
+    n_train: Sequence[int], n_test: int, *, dtype: type = np.float32, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Arrays under their published names: `n_train[k]` training examples of class k, shuffled.
+
+    Memorization is that of the distribution in the paper, roughly: much at 0, some at 1.
+    """
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(len(n_train)), n_train))
+    test_labels = rng.permutation(np.repeat(np.arange(len(n_train)), n_test))
+    arrays = {
+        "tr_labels": labels,
+        "tt_labels": test_labels,
+        "tr_mem": rng.beta(0.3, 0.7, len(labels)).astype(dtype),
+    }
+    train = np.split(np.argsort(labels, kind="stable"), np.cumsum(n_train)[:-1])
+    test = np.split(np.argsort(test_labels, kind="stable"), len(n_train))
+    for label, (rows, columns) in enumerate(zip(train, test, strict=True)):
+        arrays[f"tr_classidx_{label}"] = rows
+        arrays[f"tt_classidx_{label}"] = columns
+        values = rng.normal(0, 0.05, (len(rows), len(columns))).clip(-1, 1)
+        arrays[f"infl_matrix_class{label}"] = values.astype(dtype)
+    return arrays
+
+
+def imagenet_names(n: int, pattern: bytes = b"n%08d_%d.JPEG") -> np.ndarray:
+    """File names as the published index keeps them: bytes in an object array."""
+    return np.array([pattern % (n // 1300, i) for i in range(n)], dtype=object)

@@ -30,10 +30,12 @@ class Commands(TyperGroup):
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
                 signal.signal(number, _end)
+        debug = False
         try:
+            debug = is_set("MEMTOOLS_DEBUG")
             return super().invoke(ctx)
         except MemtoolsError as error:
-            if is_set("MEMTOOLS_DEBUG"):
+            if debug:
                 traceback.print_exc()
             _complain(error)
             raise SystemExit(error.exit_code) from None

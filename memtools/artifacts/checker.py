@@ -118,6 +118,7 @@ def _check_meaning(artifact: Artifact | None, path: Path, *, names: bool) -> str
     if artifact is not None and artifact.kind == "checkpoints":
         return ""
     from memtools.estimates import schema  # imports NumPy: 70 ms
+    from memtools.estimates.npz import Npz
 
     arrays = schema.open_arrays(path, names=names)
     try:
@@ -130,6 +131,9 @@ def _check_meaning(artifact: Artifact | None, path: Path, *, names: bool) -> str
         schema.check(kind, arrays)
     except SchemaError as error:
         raise SchemaError(f"{path}: {error}", hint=error.hint) from error
+    finally:
+        if isinstance(arrays, Npz):
+            arrays.close()
     return kind
 
 

@@ -14,9 +14,11 @@ memtools.estimates.pickles.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import struct
 import warnings
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -28,7 +30,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from memtools.errors import SchemaError
+from memtools.errors import DiskError, SchemaError
 from memtools.estimates.pickles import read_names
 from memtools.files import appearing, disk_errors, human_size
 
@@ -68,11 +70,8 @@ class Npz(Mapping[str, Array]):
         self._names = names
         with disk_errors(path):
             self._file = path.open("rb")
-        try:
-            self._members = self._directory()
-        except BaseException:
-            self._file.close()
-            raise
+        self.close = weakref.finalize(self, self._file.close)  # also when the last user has gone
+        self._members = self._directory()
 
     def __enter__(self) -> Self:
         return self
@@ -84,10 +83,6 @@ class Npz(Mapping[str, Array]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -121,10 +116,8 @@ class Npz(Mapping[str, Array]):
             start = self._file.read(64)
         if start.lstrip().startswith(b"<"):
             raise self._refusal("it is a web page")
-        try:
+        with self._damage("it has no table of contents"):
             self._zip = zipfile.ZipFile(self._file)
-        except _DAMAGE as error:
-            raise self._refusal(f"it has no table of contents ({error})") from error
         members: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
             name = info.filename.removesuffix(".npy")
@@ -142,15 +135,26 @@ class Npz(Mapping[str, Array]):
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
-        """One member, open for reading; damage in it is named."""
+        """One member, open for reading."""
         info = self._members[name]
-        try:
-            with disk_errors(self.path), self._zip.open(info) as member:
+        with self._damage(f"{name!r} is damaged"), self._zip.open(info) as member:
+            try:
                 yield member
-        except SchemaError as error:
-            raise SchemaError(f"{self.path}: {name}: {error}", hint=error.hint) from error
+            except SchemaError as error:
+                raise SchemaError(f"{self.path}: {name}: {error}", hint=error.hint) from error
+
+    @contextlib.contextmanager
+    def _damage(self, what: str) -> Iterator[None]:
+        """Say in our words what damage makes of a library; the disk's own faults stay its own."""
+        try:
+            with disk_errors(self.path):
+                yield
         except _DAMAGE as error:
-            raise self._refusal(f"{name!r} is damaged ({error})") from error
+            raise self._refusal(f"{what} ({error})") from error
+        except DiskError as error:
+            if getattr(error.__cause__, "errno", None) != errno.EINVAL:
+                raise
+            raise self._refusal(f"{what} (it points outside of itself)") from error
 
     def _refusal(self, why: str) -> SchemaError:
         return SchemaError(f"{self.path}: not a valid npz: {why}", hint=_HINT)

@@ -135,7 +135,7 @@ def _check_partition(
     n = sum(map(len, indices)) if labels is None else len(labels)
     seen = np.zeros(n, np.bool_)
     for name, label, index in zip(names, classes, indices, strict=True):
-        if index.max(initial=-1) >= n:
+        if len(index) and index.max() >= n:
             raise _wrong(name, f"points to {index.max()}, beyond the {n} examples")
         if seen[index].any() or len(np.unique(index)) != len(index):
             raise _wrong(name, "points to an example twice")

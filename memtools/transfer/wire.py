@@ -17,7 +17,7 @@ import requests
 import urllib3
 
 from memtools import __version__
-from memtools.errors import NetworkError, RefusedError
+from memtools.errors import IntegrityError, NetworkError, RefusedError
 from memtools.transfer.patience import Patience, TransientError
 
 MAX_REDIRECTS = 5
@@ -99,7 +99,10 @@ def _get(
             hint="correct the registry entry or the --mirror",
         ) from error
     except requests.exceptions.InvalidHeader as error:
-        raise TransientError(f"the answer makes no sense ({words(error)})") from error
+        raise IntegrityError(
+            f"{shown}: the answer makes no sense: {words(error)}",
+            hint="nothing was written; try again later or try a mirror (--mirror)",
+        ) from error
     except (requests.exceptions.RequestException, *BREAKS) as error:
         raise TransientError(f"no answer ({words(error)})") from error
     except ValueError as error:  # requests looks at a redirect even if it is not to follow it
@@ -117,7 +120,7 @@ def words(error: BaseException) -> str:
     while (inner := _inner(error)) is not None:
         error = inner
     text = " ".join(str(error).split())
-    text = re.sub(r"<[^>]*>:? ?", "", text)
+    text = re.sub(r"<[^>]*>:? ?|HTTPS?Connection\([^)]*\): ", "", text)  # where, not why
     return (text or kind)[:160]
 
 

@@ -59,9 +59,7 @@ class World:
 
     def start(self, *faults: str, **options: object) -> subprocess.Popen[str]:
         command = self.command(*faults, **options)  # type: ignore[arg-type]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def finish(self, *faults: str, to: Path | None = None) -> None:
         """Run again, undisturbed: the right bytes and nothing beside them."""

@@ -242,7 +242,17 @@ def test_a_download_half_done_is_ended_from_parts_on_disk(world: World) -> None:
     world.assert_done()
 
 
-UGLY = ["with space", "ünï 文", "[x]*?", "%41%2f", "#frag?q=1", "-dash", "a:b", "quo'te\"", "new\nline"]
+UGLY = [
+    "with space",
+    "ünï 文",
+    "[x]*?",
+    "%41%2f",
+    "#frag?q=1",
+    "-dash",
+    "a:b",
+    "quo'te\"",
+    "new\nline",
+]
 
 
 @pytest.mark.parametrize("name", UGLY)

@@ -240,14 +240,18 @@ def test_a_redirect_to_a_local_file_is_refused(offer: MakeOffer, memtools: Memto
     thing.is_clean()
 
 
-@pytest.mark.parametrize("to", ["ftp://127.0.0.1/x", "gopher://127.0.0.1/", "javascript:1", "data:,x"])
+@pytest.mark.parametrize(
+    "to", ["ftp://127.0.0.1/x", "gopher://127.0.0.1/", "javascript:1", "data:,x"]
+)
 def test_a_redirect_to_any_other_scheme_is_refused(offer: MakeOffer, to: str) -> None:
     thing = offer("redirect-to", query="to=" + urllib.parse.quote(to, safe=""))
     thing.fails(RefusedError)
     assert len(thing.requests()) == 1
 
 
-@pytest.mark.parametrize("to", ["http://", "http://[::1", "http://127.0.0.1:99999/x", "http://%00/"])
+@pytest.mark.parametrize(
+    "to", ["http://", "http://[::1", "http://127.0.0.1:99999/x", "http://%00/"]
+)
 def test_a_redirect_to_no_address_at_all_fails_in_two_lines(
     offer: MakeOffer, memtools: Memtools, to: str
 ) -> None:
@@ -375,7 +379,9 @@ def test_a_refusal_and_a_wrong_digest_have_different_codes(
     complains(thing.command(memtools), RefusedError.exit_code)
 
 
-@pytest.mark.parametrize("fault", ["silent-truncate/30", "flip-byte/3", "zero-block/0/9", "html-200"])
+@pytest.mark.parametrize(
+    "fault", ["silent-truncate/30", "flip-byte/3", "zero-block/0/9", "html-200"]
+)
 def test_a_password_in_the_address_of_a_registry_is_never_shown(
     offer: MakeOffer, memtools: Memtools, fault: str
 ) -> None:

@@ -1,0 +1,157 @@
+"""What was verified when; nothing else about a file's presence is believed."""
+
+import datetime
+import json
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import artifact, md5
+
+import memtools
+from memtools.artifacts.manifest import parse_registry
+from memtools.artifacts.receipts import Receipt, read_receipt, receipt_path, write_receipt
+from memtools.files import digest_file
+
+DATA = b"the bytes of a thing"
+PARTS = [{"name": "a.bin", "size": 4, "git_blob": "1" * 40}]
+
+
+def known(data=DATA, **options):
+    text = artifact(["a.bin"], [data], **options)
+    return parse_registry(text, where="r", base="https://example.org/")["thing"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "thing.npz"
+    path.write_bytes(DATA)
+    return path
+
+
+@pytest.fixture
+def digests(path):
+    return digest_file(path, ("md5", "sha256", "git_blob"))
+
+
+def test_a_receipt_lies_hidden_beside_its_file(path):
+    assert receipt_path(path) == path.parent / ".thing.npz.receipt.json"
+
+
+def test_a_receipt_says_what_was_verified_when(path, digests):
+    before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    write_receipt(path, known(), digests, PARTS)
+    receipt = read_receipt(path)
+    assert receipt.artifact == "thing"
+    assert receipt.digests == digests
+    assert receipt.parts == PARTS
+    assert receipt.proven is True
+    assert receipt.memtools == memtools.__version__
+    when = datetime.datetime.fromisoformat(receipt.verified)
+    assert before <= when <= datetime.datetime.now(datetime.UTC)
+
+
+def test_a_receipt_of_what_nothing_could_prove_says_so(path, digests):
+    write_receipt(path, known(whole=False, blobs=False), digests, PARTS)
+    assert read_receipt(path).proven is False
+
+
+def test_a_file_untouched_since_fits_its_receipt(path, digests):
+    write_receipt(path, known(), digests, PARTS)
+    assert read_receipt(path).fits(path, known())
+
+
+def rewritten(path):
+    path.write_bytes(DATA[::-1])
+
+
+def longer(path):
+    with path.open("ab") as file:
+        file.write(b"!")
+
+
+def replaced(path):
+    other = path.with_name("other")
+    other.write_bytes(DATA)
+    os.replace(other, path)
+
+
+def edited_with_the_old_time(path):
+    info = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"X")
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def redated(path):
+    os.utime(path, ns=(0, 10**18))
+
+
+@pytest.mark.parametrize("touch", [rewritten, longer, replaced, edited_with_the_old_time, redated])
+def test_a_file_touched_since_does_not_fit(path, digests, touch):
+    write_receipt(path, known(), digests, PARTS)
+    touch(path)
+    assert not read_receipt(path).fits(path, known())
+
+
+def test_a_file_that_the_registry_wants_otherwise_now_does_not_fit(path, digests):
+    write_receipt(path, known(), digests, PARTS)
+    assert not read_receipt(path).fits(path, known(b"a newer version"))
+    assert not read_receipt(path).fits(path, known(b"a newer version", blobs=False))
+
+
+def test_a_digest_that_the_receipt_does_not_have_does_not_fit(path):
+    write_receipt(path, known(), {"md5": md5(DATA)}, PARTS)  # and no git_blob
+    assert not read_receipt(path).fits(path, known())
+    assert read_receipt(path).fits(path, known(blobs=False))
+
+
+def test_the_parts_of_a_receipt_survive_its_file(path, digests):
+    write_receipt(path, known(), digests, [*PARTS, {"name": "b", "size": 16, "git_blob": "2" * 40}])
+    assert [part["name"] for part in read_receipt(path).parts] == ["a.bin", "b"]
+
+
+def test_no_receipt_is_no_error(path):
+    assert read_receipt(path) is None
+
+
+def test_a_stale_temporary_receipt_does_not_block(path, digests):
+    receipt_path(path).with_name(".thing.npz.receipt.json.tmp").write_bytes(b"half")
+    write_receipt(path, known(), digests, PARTS)
+    assert read_receipt(path).fits(path, known())
+    assert {each.name for each in path.parent.iterdir()} == {
+        "thing.npz",
+        ".thing.npz.receipt.json",
+    }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+FIELDS = [*Receipt.__dataclass_fields__]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"digests": {}}'])
+def test_what_cannot_be_read_is_no_receipt(path, content):
+    receipt_path(path).write_bytes(content)
+    assert read_receipt(path) is None
+
+
+@settings(deadline=None, max_examples=150)
+@given(field=st.sampled_from(FIELDS), value=JSON)
+def test_a_receipt_with_a_strange_value_is_none_or_harmless(field, value, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "strange.npz"
+    path.write_bytes(DATA)
+    write_receipt(path, known(), digest_file(path, ("md5", "git_blob")), PARTS)
+    facts = json.loads(receipt_path(path).read_text())
+    receipt_path(path).write_text(json.dumps({**facts, field: value}))
+    receipt = read_receipt(path)
+    if receipt is not None:
+        assert receipt.fits(path, known()) in (True, False)
+        if field in ("digests", "stamp") and value != facts[field]:
+            assert not receipt.fits(path, known())
+        for part in receipt.parts:
+            assert {"name", "size", "git_blob"} <= set(part)
