@@ -2,7 +2,6 @@
 
 import http.client
 import socket
-import ssl
 
 import pytest
 import requests
@@ -114,7 +113,7 @@ def test_a_redirect_down_to_http_is_refused(monkeypatch):
 
     with requests.Session() as session:
         monkeypatch.setattr(session, "get", lambda *args, **options: Redirect())
-        with pytest.raises(RefusedError, match="from https to 'http://example.org/a.bin'"):
+        with pytest.raises(RefusedError, match=r"from https to 'http://example\.org/a\.bin'"):
             send(session, "https://example.org/a.bin", {}, QUICK)
 
 
@@ -205,8 +204,8 @@ def test_an_address_is_shown_without_user_and_password(url, shown):
             "inner",
         ),
         (
-            urllib3.exceptions.MaxRetryError(None, "/a", ssl.SSLError("no such certificate")),
-            "('no such certificate',)",
+            urllib3.exceptions.MaxRetryError(None, "/a", OSError("no route")),
+            "no route",
         ),
         (OSError("many\n  lines\tof   text"), "many lines of text"),
         (OSError("<object at 0x7f>: what happened"), "what happened"),

@@ -63,7 +63,7 @@ class Names:
     def rest(self, own: Path) -> None:
         """Put our bytes and state where the next process finds them."""
         if own.exists():
-            if state_of(own).exists():  # first: bytes are found wherever they are, a state is not
+            if state_of(own).exists():  # first: a state without bytes is anybody's
                 os.replace(state_of(own), state_of(self.part))
             os.replace(own, self.part)
             fsync_directory(self.target.parent)

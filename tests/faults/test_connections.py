@@ -125,17 +125,6 @@ def test_a_server_that_comes_back_is_used_and_the_bytes_from_before_with_it(
         assert back.stats()["total"]["bytes"] == thing.size - 100_000
 
 
-def test_the_command_exits_3_when_nobody_is_there(
-    closed_port: int, registry: Path, tmp_path: Path, memtools: Memtools
-) -> None:
-    done = memtools(
-        "fetch", "thing", "--registry", registry, "--mirror", f"http://127.0.0.1:{closed_port}"
-    )
-    words = complains(done, 3)
-    assert f"127.0.0.1:{closed_port}" in words
-    assert "refused" in words
-
-
 # ---- certificates
 
 
@@ -265,7 +254,7 @@ def test_a_url_that_the_registry_gives_with_http_is_asked_for_with_https(
     (served / "thing.part-0").write_bytes(DATA)
     table = artifact([server.url("thing.part-0")], [DATA])
     path = write_registry(tmp_path / "registry.toml", table)
-    with pytest.raises(NetworkError, match="https://127.0.0.1"):
+    with pytest.raises(NetworkError, match=r"https://127\.0\.0\.1"):
         package.fetch("thing", tmp_path / "kept", registries=[path], terms=Terms(patience=fast()))
     assert server.log() == []
 

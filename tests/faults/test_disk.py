@@ -173,6 +173,7 @@ def test_on_a_full_disk_of_its_own_what_was_claimed_is_kept_and_nothing_else_lef
     world.to.mkdir()
     copy = world.to.with_name("copy")
     script = """
+        export LC_ALL=C
         mount -t tmpfs -o size=24m tmpfs "$1"
         to=$1 copy=$2 && shift 2
         "$@"; echo "exit $?"

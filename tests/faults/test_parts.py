@@ -140,7 +140,7 @@ def test_one_part_in_the_place_of_two_is_noticed_and_named(world: World) -> None
     world.promise()
     for name in NAMES:
         (world.server.directory / name).write_bytes(world.contents[0])
-    with pytest.raises(ChecksumError, match="its bytes are those of thing_aa.bin") as caught:
+    with pytest.raises(ChecksumError, match=r"its bytes are those of thing_aa\.bin") as caught:
         world.fetch()
     assert caught.value.actual == git_blob(world.contents[0])
     world.assert_nothing_published()
@@ -226,7 +226,7 @@ def test_a_wrong_part_in_a_directory_is_noticed_and_a_right_one_taken_later(
     with pytest.raises(ChecksumError) as caught:
         world.join(parts)
     assert caught.value.hint
-    if known.get("blobs", True) or known.get("sizes", True) and damage != "flipped":
+    if known.get("blobs", True) or (known.get("sizes", True) and damage != "flipped"):
         assert NAMES[1] in str(caught.value)
     world.assert_nothing_published()
     assert (parts / NAMES[1]).read_bytes() == wrong

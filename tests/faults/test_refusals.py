@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,18 +112,19 @@ def test_a_server_that_is_always_in_trouble_is_given_up_with_tries_and_seconds(
 ) -> None:
     thing = offer("500-always")
     with Watch() as watch:
-        error = thing.fails(NetworkError, first_delay=0.05)
-    assert "the server answered 500: gave up after 6 tries and 1 s of waiting" in str(error)
+        error = thing.fails(NetworkError, first_delay=0.1)
+    words = r"the server answered 500: gave up after 6 tries and [12] s of waiting"
+    assert re.search(words, str(error))
     assert "resumes" in error.hint
     assert len(thing.requests()) == 6
-    assert watch.seconds > 15 * 0.05 / 2
+    assert watch.seconds >= 0.75  # half of 0.1 + 0.2 + 0.4 + 0.8
 
 
 def test_waiting_grows_from_try_to_try(offer: MakeOffer) -> None:
     thing = offer("500-always")
     thing.fails(NetworkError, first_delay=0.1)
     times = [entry["time"] for entry in thing.requests()]
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     for n, wait in enumerate(waits[1:]):
         assert wait >= 0.1 * 2**n / 2
 
@@ -169,7 +172,7 @@ def test_a_wait_that_the_server_asks_for_is_kept(offer: MakeOffer, status: int) 
 def test_a_wait_until_a_time_is_counted_by_the_clock_of_the_server(
     offer: MakeOffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, later = ("Wed, 21 Oct 2015 07:28:0%d GMT" % second for second in (0, 1))
+    now, later = (f"Wed, 21 Oct 2015 07:28:0{second} GMT" for second in (0, 1))
     monkeypatch.setattr(fault_server.Handler, "date_time_string", lambda *_: now)
     thing = offer("429-then-ok/1", query="retry-after=" + urllib.parse.quote(later))
     thing.succeeds()
