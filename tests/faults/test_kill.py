@@ -41,11 +41,8 @@ class World:
             (server.directory / name).write_bytes(data)
         table = artifact(self.names, self.contents)
         self.registry = write_registry(tmp_path / "registry.toml", table)
+        self.whole = b"".join(self.contents)
         self.to = tmp_path / "to"
-
-    @property
-    def whole(self) -> bytes:
-        return b"".join(self.contents)
 
     def command(self, *faults: str, shim: str = "", to: Path | None = None) -> list[str]:
         """`memtools fetch` through some faults, perhaps with something patched first."""
