@@ -8,11 +8,12 @@ Timed are, each in a process of its own, with imports done before:
 
     class    from the path to the matrix of one class
     memory   from the path to all memorization values
-    index    from the path to memorization, labels and file names
+    index    from the path to memorization, labels and file names as text
     csv, parquet   from the path to a file with a row for each example
 
-NumPy does the same, and runs whatever the pickle says; memtools reads it through stand-ins,
-checks each array's size before it takes memory, and returns text where NumPy returns objects.
+NumPy does the same, and runs whatever the pickle says; memtools reads it through stand-ins, and
+checks each array's size before it takes memory. NumPy's objects are decoded to text, since bytes
+equal no str.
 The floor of `class` is zipfile's reading of a table of contents with 3000 entries, which both do.
 Memory is the peak of the process above that of one that only imports. The latest figures are in
 benchmarks/README.md.
@@ -31,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 N_TRAIN, N_TEST, N_CLASSES = 1_281_167, 50_000, 1000
 TASKS = ("class", "memory", "index", "csv", "parquet")
@@ -110,6 +112,8 @@ def child(contender: str, task: str, directory: str) -> None:
 
 def by_memtools(task: str, directory: Path) -> Callable[[], object]:
     """The work of a task; what it imports is imported now."""
+    import platformdirs  # noqa: F401 - imported when the cache is first asked for
+
     import memtools.artifacts.loader
     from memtools.estimates.model import Estimates
     from memtools.estimates.tables import score_columns, write_table
@@ -133,7 +137,7 @@ def by_memtools(task: str, directory: Path) -> Callable[[], object]:
         "memory": lambda: load("index.npz").memorization,
         "index": index,
         "csv": lambda: export("ours.csv"),
-        "parquet": lambda: import_parquet() and export("ours.parquet"),
+        "parquet": lambda: export("ours.parquet"),
     }[task]
 
 
@@ -143,11 +147,15 @@ def by_numpy(task: str, directory: Path) -> Callable[[], object]:
 
     import numpy as np
 
-    def arrays(name: str, *wanted: str) -> list[np.ndarray]:
+    def arrays(name: str, *wanted: str) -> list[Any]:
         with np.load(directory / name, allow_pickle=True) as file:
             return [file[each] for each in wanted]
 
     columns = ("tr_labels", "tr_filenames", "tr_mem")
+
+    def index() -> object:
+        labels, names, values = arrays("index.npz", *columns)
+        return labels, np.array([name.decode() for name in names]), values
 
     def export_csv() -> None:
         labels, names, values = arrays("index.npz", *columns)
@@ -155,7 +163,9 @@ def by_numpy(task: str, directory: Path) -> Callable[[], object]:
             writer = csv.writer(file)
             writer.writerow(("index", "label", "filename", "memorization"))
             text = (name.decode() for name in names)
-            writer.writerows(zip(range(len(labels)), labels.tolist(), text, values.tolist(), strict=True))
+            writer.writerows(
+                zip(range(len(labels)), labels.tolist(), text, values.tolist(), strict=True)
+            )
 
     def export_parquet() -> None:
         import pyarrow
@@ -175,17 +185,10 @@ def by_numpy(task: str, directory: Path) -> Callable[[], object]:
     return {
         "class": lambda: arrays("influence.npz", "infl_matrix_class7"),
         "memory": lambda: arrays("index.npz", "tr_mem"),
-        "index": lambda: arrays("index.npz", *columns),
+        "index": index,
         "csv": export_csv,
-        "parquet": lambda: import_parquet() and export_parquet(),
+        "parquet": export_parquet,
     }[task]
-
-
-def import_parquet() -> bool:
-    """Both import pyarrow only when it is needed, so both pay for it."""
-    import pyarrow.parquet
-
-    return bool(pyarrow.parquet)
 
 
 def write(_task: str, directory: Path) -> Callable[[], object]:
@@ -198,7 +201,7 @@ def write(_task: str, directory: Path) -> Callable[[], object]:
         labels = rng.permutation(np.repeat(np.arange(N_CLASSES), n_train))
         train = np.split(np.argsort(labels, kind="stable"), np.cumsum(n_train)[:-1])
         test = np.split(rng.permutation(N_TEST), N_CLASSES)
-        influence = {}
+        influence: dict[str, Any] = {}
         for k in range(N_CLASSES):
             influence[f"tr_classidx_{k}"], influence[f"tt_classidx_{k}"] = train[k], test[k]
             values = rng.standard_normal((len(train[k]), len(test[k])), np.float32) * 0.05

@@ -112,7 +112,7 @@ def test_the_first_failure_of_any_thread_is_raised_as_it_is(work):
 
 
 def test_a_failure_ends_the_work_of_all_others(work):
-    partial, (a,) = work(10)
+    partial, _ = work(10)
     crew, ended = Crew(partial), threading.Event()
 
     def wait():

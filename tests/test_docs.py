@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import typer
 from memtools_cli.main import app
 
 import memtools
+from memtools.artifacts.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -114,6 +116,34 @@ def test_the_changelog_has_the_current_version() -> None:
     assert re.search(rf"^## \[?{re.escape(memtools.__version__)}\b", changelog, re.MULTILINE)
 
 
-def test_the_readme_shows_the_two_commands_that_are_run_in_ci() -> None:
-    for name in ("main", "tests"):
-        assert re.search(rf"<!-- {name} -->\n```\w*\n\S.*\n```", README)
+def test_the_citation_has_the_current_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert re.findall(r"^version: *(\S+)$", citation, re.MULTILINE) == [memtools.__version__]
+
+
+def test_the_registry_that_the_readme_shows_is_a_registry(tmp_path: Path) -> None:
+    [example] = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "registry.toml").write_text(example)
+    settings = Settings.of(registries=[tmp_path / "registry.toml"], offline=True)
+    found = settings.registry()["my-influence"]
+    assert [part.path for part in found.parts] == [
+        tmp_path / "my_influence_aa.bin",
+        tmp_path / "my_influence_ab.bin",
+    ]
+
+
+def test_ci_finds_the_two_commands_that_the_readme_shows() -> None:
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    [function] = re.findall(r"^readme\(\) .*$", script, re.MULTILINE)
+    for name, word in {"main": "memtools fetch ", "tests": "pytest"}.items():
+        assert re.search(rf"^readme {name}\b", script, re.MULTILINE)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f"{function}\nreadme {name}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        [command] = done.stdout.splitlines()
+        assert command.startswith("pip install ")
+        assert word in command

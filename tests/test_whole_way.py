@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import http.server
 import io
+import signal
 import subprocess
 import sys
 import threading
@@ -77,8 +78,14 @@ def assert_equal(path: Path, arrays: Arrays) -> None:
             np.testing.assert_array_equal(loaded[name], expected)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_cut_killed_resumed_verified_and_equal(
-    folder: Path, server: FaultServer, arrays: Arrays, memtools: Run, tmp_path: Path
+    folder: Path,
+    server: FaultServer,
+    arrays: Arrays,
+    memtools: Run,
+    tmp_path: Path,
+    number: signal.Signals,
 ) -> None:
     to = tmp_path / "to"
     cuts = f"{server.base}/f/slow/400/f/truncate-at/100000/registry.toml"  # and of every part
@@ -87,9 +94,9 @@ def test_cut_killed_resumed_verified_and_equal(
     end = time.monotonic() + 20
     while server.stats()["total"]["bytes"] < 500_000 and time.monotonic() < end:
         time.sleep(0.01)
-    process.terminate()
+    process.send_signal(number)
     _, stderr = process.communicate()
-    assert process.returncode == 143, stderr
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[number], stderr
     assert not (to / FILE).exists()
 
     listed = memtools("list", "--registry", cuts, "--to", to)

@@ -52,15 +52,15 @@ def load(
     SchemaError for a file that is damaged or holds something else.
     """
     settings = Settings.of(cache=cache, registries=registries, mirror=mirror, offline=offline)
-    registry = settings.registry()
-    if what in registry.groups:
-        members = [registry[name] for name in registry.groups[str(what)]]
-        return _together([each for each in members if each.kind in _COMPLETING], settings)
+    if isinstance(what, str):
+        registry = settings.registry()
+        if what in registry.groups:
+            members = [registry[name] for name in registry.groups[what]]
+            return _together([each for each in members if each.kind in _COMPLETING], settings)
+        if what in registry.artifacts or not Path(what).is_file():
+            return _of_artifact(registry[what], bring(registry[what], settings, USUAL))
     path = Path(what)
-    if what in registry.artifacts or not path.is_file():
-        artifact = registry[str(what)]
-        return _of_artifact(artifact, bring(artifact, settings, USUAL))
-    known = next((each for each in registry.artifacts.values() if each.file == path.name), None)
+    known = settings.artifact_of(path.name)
     if known is not None:
         require_proven(known, path)
         return _of_artifact(known, path)

@@ -26,6 +26,8 @@ from typing import Any, NoReturn
 from memtools.artifacts.registry import KINDS, ORDERS, Artifact, Part, Registry, first_clash
 from memtools.errors import ConfigError
 
+BUILTIN = Path(__file__).with_name("registry.toml")
+
 _DIGEST_LENGTHS = {"md5": 32, "sha256": 64, "git_blob": 40}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -34,8 +36,7 @@ _MAX_FILE_NAME = 200  # bytes; a disk takes 255, and the temporary names are lon
 
 def builtin_registry() -> Registry:
     """The registry that comes with memtools."""
-    text = Path(__file__).with_name("registry.toml").read_text("utf-8")
-    return parse_registry(text, where="registry.toml", base="https://")
+    return parse_registry(BUILTIN.read_text("utf-8"), where=BUILTIN.name, base="https://")
 
 
 def parse_registry(text: str, *, where: str, base: str) -> Registry:

@@ -18,8 +18,8 @@ import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from memtools.artifacts.manifest import builtin_registry, parse_registry
-from memtools.artifacts.registry import Registry
+from memtools.artifacts.manifest import BUILTIN, builtin_registry, parse_registry
+from memtools.artifacts.registry import Artifact, Registry
 from memtools.errors import ConfigError, IntegrityError, NetworkError
 from memtools.transfer.patience import Budget, Patience, TransientError
 
@@ -65,6 +65,13 @@ class Settings:
         for where in self.registries:
             registry = registry.merged(self._read(where), _shown(where))
         return registry.at_mirror(self.mirror) if self.mirror else registry
+
+    def artifact_of(self, file: str) -> Artifact | None:
+        """The artifact that is kept under a file name, if the registries know it."""
+        if not self.registries and file not in BUILTIN.read_text("utf-8"):
+            return None  # most files are the user's own, and parsing would take longer than they do
+        artifacts = self.registry().artifacts.values()
+        return next((artifact for artifact in artifacts if artifact.file == file), None)
 
     def _read(self, where: str) -> Registry:
         if where.startswith(("http://", "https://")):

@@ -36,6 +36,7 @@ from memtools.files import appearing, disk_errors, human_size
 
 Array = NDArray[Any]
 
+CHUNK = 256 * 1024  # bytes: what was just read is still in the processor's cache
 _KINDS = "biufSU"
 _BOMB_SIZE = 64 << 20  # bytes: below this nothing can hurt
 _BOMB_RATIO = 100  # measured values do not shrink like that; zeros do
@@ -174,18 +175,23 @@ def read_npy(path: Path) -> Array:
 def read_array(stream: IO[bytes], size: int, *, names: bool) -> Array:
     """The array in `size` bytes of npy format; memory is taken only for what is really there."""
     shape, fortran, dtype = _read_header(stream)
-    payload = stream.read(size + 1 - stream.tell())  # one more: so that the end is checked, too
-    n = math.prod(shape)
+    left = size - stream.tell()
     if dtype.kind == "O":
-        return _names_of(payload, shape, allowed=names)
+        return _names_of(stream.read(left + 1), shape, allowed=names)
     if dtype.kind not in _KINDS or dtype.subdtype or dtype.itemsize == 0:
         raise SchemaError(f"its type is {dtype}, not numbers or text", hint=_HINT)
-    if n * dtype.itemsize != len(payload):
-        raise SchemaError(
-            f"its header promises {n * dtype.itemsize} bytes, and {len(payload)} are there",
-            hint=_HINT,
-        )
-    return np.frombuffer(payload, dtype).reshape(shape, order="F" if fortran else "C")
+    promised = math.prod(shape) * dtype.itemsize
+    if promised != left:
+        raise SchemaError(f"its header promises {promised} bytes, and {left} are there", hint=_HINT)
+    payload = np.empty(left, np.uint8)
+    filled = 0
+    while data := stream.read(CHUNK):  # to the end, where zipfile compares the checksum
+        payload[filled : filled + len(data)] = np.frombuffer(data, np.uint8)
+        filled += len(data)
+    if filled != left:
+        raise EOFError(f"{filled} of {left} bytes are there")
+    payload.flags.writeable = False
+    return payload.view(dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _names_of(payload: bytes, shape: tuple[int, ...], *, allowed: bool) -> Array:
@@ -198,8 +204,10 @@ def _names_of(payload: bytes, shape: tuple[int, ...], *, allowed: bool) -> Array
     if len(shape) != 1:
         raise SchemaError(f"it holds Python objects in shape {shape}", hint=_HINT)
     names = read_names(payload, shape[0])
-    text: Array = np.array(names)
-    if sum(map(len, names)) != int(np.char.str_len(text).sum()):  # fixed width cannot say this
+    lengths = np.fromiter(map(len, names), np.int64, len(names))
+    kind = "U" if names and isinstance(names[0], str) else "S"
+    text: Array = np.array(names, f"{kind}{lengths.max(initial=1)}")
+    if (np.char.str_len(text) != lengths).any():  # fixed width cannot say this
         raise SchemaError("a name in it ends in a zero byte", hint=_HINT)
     text.flags.writeable = False
     return text
