@@ -16,8 +16,9 @@ from worlds import git_blob, noise
 from memtools.errors import BusyError, DiskError
 from memtools.transfer import chain
 from memtools.transfer import partial as module
+from memtools.transfer.joint import StoppedError
 from memtools.transfer.names import Names, state_of
-from memtools.transfer.partial import Partial, StoppedError
+from memtools.transfer.partial import Partial
 from memtools.transfer.piece import Piece
 
 A, B = noise(3000, 1), noise(2000, 2)

@@ -16,7 +16,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from memtools.files import CHUNK, new_hash
-from memtools.transfer.partial import Partial, StoppedError
+from memtools.transfer.joint import StoppedError
+from memtools.transfer.partial import Partial
 
 TICK = 0.1  # seconds between two looks at the progress
 STRIDE = 2 << 20  # bytes that a trail waits for: each waking costs

@@ -26,15 +26,12 @@ from typing import Self
 from memtools.errors import BusyError, DiskError
 from memtools.files import CHUNK, disk_errors, publish, require_free, write_atomically
 from memtools.transfer.chain import Chain
+from memtools.transfer.joint import Joint
 from memtools.transfer.names import HEARTBEAT, Names, state_of
 from memtools.transfer.piece import Piece, describe, load
 
 
-class StoppedError(Exception):
-    """Raised in a worker thread when the whole download has ended already."""
-
-
-class Partial:
+class Partial(Joint):
     """The unfinished file of `target`; a context manager that owns it while inside.
 
     identity: what the file must become (digests, parts); a state file of another
@@ -42,18 +39,15 @@ class Partial:
     """
 
     def __init__(self, target: Path, pieces: Sequence[Piece], *, identity: str) -> None:
+        super().__init__()
         self.pieces = list(pieces)
         self.names = Names(target)
-        self.changed = threading.Condition()
         self.rewritten = False  # bytes that were read before have been replaced since
         self._identity = identity
-        self._stopped = False
-        self._failure: BaseException | None = None
         self._writers = 0
         self._fsync_failed = False
         self._disowned = False
         self._published = False
-        self.interrupts: list[Callable[[], object]] = []  # wake whoever waits for a network
 
     def __enter__(self) -> Self:
         with disk_errors(self.names.target):
@@ -91,38 +85,6 @@ class Partial:
             os.close(self._fd)
             if not self._published:
                 self.names.rest(self._own)
-
-    # -- threads
-
-    def stop(self, failure: BaseException | None = None) -> None:
-        """End all work on this file; the first failure is kept for `check`."""
-        with self.changed:
-            self._failure = self._failure or failure
-            self._stopped = True
-            self.changed.notify_all()
-            interrupts = list(self.interrupts)
-        for interrupt in interrupts:
-            interrupt()
-
-    @property
-    def failure(self) -> BaseException | None:
-        """The first failure of any thread."""
-        return self._failure
-
-    def check(self) -> None:
-        """Raise `StoppedError` if the work has ended."""
-        if self._stopped:
-            raise StoppedError
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep, but wake at once (with `StoppedError`) when the work ends."""
-        self.wait_until(lambda: False, seconds)
-
-    def wait_until(self, ready: Callable[[], bool], seconds: float | None = None) -> None:
-        """Sleep until `ready()`, which is asked after each change, or for so many seconds."""
-        with self.changed:
-            self.changed.wait_for(lambda: ready() or self._stopped, seconds)
-            self.check()
 
     # -- where things are
 

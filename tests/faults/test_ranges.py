@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from fault_server import FAULTS, Plan, Request
 from offers import MIB, Memtools, Offer, complains
 from worlds import noise
 
@@ -63,7 +64,17 @@ def test_an_answer_that_begins_too_early_and_says_so_is_used_from_the_right_byte
     assert thing.served() == thing.size + 512
 
 
-@pytest.mark.parametrize("lie", ["no-content-range", "wrong-total"])
+@pytest.fixture(autouse=True)
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more fault: 206 that starts 512 bytes later than asked and says so."""
+
+    def apply(plan: Plan, request: Request) -> None:
+        plan.shift = 512
+
+    monkeypatch.setitem(FAULTS, "late-206", ((), apply))
+
+
+@pytest.mark.parametrize("lie", ["no-content-range", "wrong-total", "late-206"])
 def test_a_part_of_the_file_that_cannot_be_placed_is_dropped_for_the_whole_file(
     offer: MakeOffer, lie: str
 ) -> None:
