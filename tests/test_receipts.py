@@ -47,6 +47,8 @@ def test_a_receipt_says_what_was_verified_when(path, digests):
     assert receipt.digests == digests
     assert receipt.parts == PARTS
     assert receipt.proven is True
+    info = path.stat()
+    assert receipt.stamp == [info.st_size, info.st_ino, info.st_mtime_ns, info.st_ctime_ns]
     assert receipt.memtools == memtools.__version__
     when = datetime.datetime.fromisoformat(receipt.verified)
     assert before <= when <= datetime.datetime.now(datetime.UTC)
@@ -92,6 +94,15 @@ def redated(path):
 def test_a_file_touched_since_does_not_fit(path, digests, touch):
     write_receipt(path, known(), digests, PARTS)
     touch(path)
+    assert not read_receipt(path).fits(path, known())
+
+
+@pytest.mark.parametrize("n", range(4), ids=["size", "inode", "mtime", "ctime"])
+def test_each_number_of_the_stamp_counts(path, digests, n):
+    write_receipt(path, known(), digests, PARTS)
+    facts = json.loads(receipt_path(path).read_text())
+    facts["stamp"][n] += 1
+    receipt_path(path).write_text(json.dumps(facts))
     assert not read_receipt(path).fits(path, known())
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from typing import Any
 from memtools import __version__
 from memtools.artifacts.registry import Artifact
 from memtools.files import write_atomically
+
+log = logging.getLogger("memtools")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,7 @@ def write_receipt(
     digests: Mapping[str, str],
     parts: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Note that the file at `path`, just read to its end, has these digests."""
+    """Note that the file at `path`, just read to its end, has these digests, if it can be noted."""
     receipt = Receipt(
         artifact=artifact.name,
         digests=dict(digests),
@@ -80,7 +83,11 @@ def write_receipt(
         stamp=_stamp(path),
         memtools=__version__,
     )
-    write_atomically(receipt_path(path), json.dumps(dataclasses.asdict(receipt), indent=1).encode())
+    content = json.dumps(dataclasses.asdict(receipt), indent=1).encode()
+    try:
+        write_atomically(receipt_path(path), content)
+    except OSError as error:  # the disk is full, or a twin was faster; the file itself is right
+        log.warning("%s: not noted as verified (%s); it will be read again", path, error.strerror)
 
 
 def _stamp(path: Path) -> list[int]:

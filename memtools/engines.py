@@ -1,0 +1,69 @@
+"""Work on many items: here and now, or in processes beside each other.
+
+    for item, result in spread(work, items, n_workers=4): ...
+
+Results come in the order in which they are finished. An error in any worker ends the
+loop with that error, and nothing new is begun; what was finished by then has been
+yielded, or lies where the work put it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from memtools.errors import MemtoolsError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 2  # items per worker that are given out at one time: what is not begun can be left
+
+
+def spread(
+    work: Callable[[Item], Result], items: Iterable[Item], *, n_workers: int = 1
+) -> Iterator[tuple[Item, Result]]:
+    """(item, work(item)) for each item; with workers, `work` and items must pickle.
+
+    n_workers: 1 works in this process. Raises what the work raises; MemtoolsError if a
+    worker dies without a word.
+    """
+    if n_workers == 1:
+        return ((item, work(item)) for item in items)
+    return _in_processes(work, iter(items), n_workers)
+
+
+def _in_processes(
+    work: Callable[[Item], Result], items: Iterator[Item], n_workers: int
+) -> Iterator[tuple[Item, Result]]:
+    """Fresh processes, since TensorFlow does not survive a fork."""
+    pool = concurrent.futures.ProcessPoolExecutor(
+        n_workers, multiprocessing.get_context("spawn"), initializer=_leave_signals_to_parent
+    )
+    try:
+        given = {
+            pool.submit(work, item): item for item in itertools.islice(items, AHEAD * n_workers)
+        }
+        while given:
+            done, _ = concurrent.futures.wait(given, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                yield given.pop(future), future.result()
+                given |= {pool.submit(work, item): item for item in itertools.islice(items, 1)}
+    except BrokenProcessPool as error:
+        raise MemtoolsError(
+            "a worker process died without a word",
+            hint="the system may have run out of memory: try fewer workers; running again"
+            " goes on where it stopped",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_signals_to_parent() -> None:
+    """An interrupt reaches every process of a terminal; one of them must decide."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

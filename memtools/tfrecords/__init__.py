@@ -1,0 +1,1 @@
+"""Images become indexed TFRecords, and indexed TFRecords become tf.data pipelines."""

@@ -1,0 +1,98 @@
+"""What is in an image file, by its content: never by its name, and without decoding it.
+
+    describe(data)     # Image(kind="JPEG", height=375, width=500, n_channels=3, ...)
+
+ImageNet holds a PNG and 22 CMYK files that are called `.JPEG`, and downloads are cut. A
+file is walked from marker to marker; dimensions, components and the end are checked. That
+proves structure, not pixels: a flipped bit inside the compressed data decodes to
+something else without a word.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+
+from memtools.errors import RecordError
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_GIF = (b"GIF87a", b"GIF89a")
+_END = b"\xff\xd9"
+# Start of frame, baseline to lossless; C4, C8 and CC are tables, not frames.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+_HINT = "get the image again, or list it in a --skip-bad file"
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """kind: JPEG, PNG or GIF. height, width: pixels. n_channels: as stored; 4 in a JPEG is CMYK."""
+
+    kind: str
+    height: int
+    width: int
+    n_channels: int
+
+    @property
+    def is_rgb_jpeg(self) -> bool:
+        """Whether it may go into a record as it is. Grey JPEGs decode to RGB like any other."""
+        return self.kind == "JPEG" and self.n_channels != 4
+
+
+def describe(data: bytes) -> Image:
+    """The facts of an image file; RecordError if it is none, empty, or cut."""
+    if data.startswith(b"\xff\xd8"):
+        return _jpeg(data)
+    if data.startswith(_PNG):
+        return _png(data)
+    if data.startswith(_GIF):
+        return _gif(data)
+    if not data:
+        raise RecordError("the file is empty", hint=_HINT)
+    start = "a web page" if data.lstrip()[:1] == b"<" else f"{data[:4].hex(' ')} ..."
+    raise RecordError(f"the file is no image: it begins with {start}", hint=_HINT)
+
+
+def _jpeg(data: bytes) -> Image:
+    """Marker by marker to the first scan; then the end marker must stand at the end."""
+    position, frame = 2, None
+    while True:
+        position = data.find(b"\xff", position)
+        while data[position + 1 : position + 2] == b"\xff":  # fill bytes
+            position += 1
+        if position < 0 or position + 4 > len(data):
+            raise RecordError("the JPEG is cut in its header", hint=_HINT)
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
+        if marker in _FRAMES:
+            try:
+                _, height, width, n_channels = struct.unpack_from(">BHHB", data, position + 4)
+            except struct.error as error:
+                raise RecordError("the JPEG is cut in its header", hint=_HINT) from error
+            frame = Image("JPEG", height, width, n_channels)
+        if marker == 0xDA:
+            break
+        position += 2 + length
+    if frame is None or 0 in (frame.height, frame.width):
+        raise RecordError("the JPEG has no dimensions", hint=_HINT)
+    # Whatever follows the end, as some cameras write, an end marker must come after the scan.
+    if not data.endswith(_END) and data.find(_END, position) < 0:
+        raise RecordError("the JPEG is cut: it has no end marker", hint=_HINT)
+    return frame
+
+
+def _png(data: bytes) -> Image:
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        raise RecordError("the PNG is cut in its header", hint=_HINT)
+    width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
+    if b"IEND" not in data[-32:]:
+        raise RecordError("the PNG is cut: it has no end chunk", hint=_HINT)
+    if 0 in (height, width) or colour not in _PNG_CHANNELS:
+        raise RecordError("the PNG has no dimensions", hint=_HINT)
+    return Image("PNG", height, width, _PNG_CHANNELS[colour])
+
+
+def _gif(data: bytes) -> Image:
+    if len(data) < 13 or not data.rstrip(b"\0").endswith(b";"):
+        raise RecordError("the GIF is cut", hint=_HINT)
+    width, height = struct.unpack_from("<HH", data, 6)
+    return Image("GIF", height, width, 3)
