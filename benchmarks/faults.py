@@ -3,29 +3,30 @@
     python benchmarks/faults.py [--quick]
 
 The work is one file of 3 MB from a loopback server whose URLs say what goes wrong: connections
-that break, ranges that lie, log-in pages, flipped bytes, servers that never answer. A few more
-scenarios are local: a longer file in the way, a partial full of zeros, a full disk, kill -9, two
-processes at once. Each cell is one tool in one scenario: whole processes, an empty directory and a
-server of its own. The numbers F01 to F38 group scenarios by their kind of fault.
+that break, ranges that lie, log-in pages, flipped bytes, answers that never come. The last few
+scenarios are local: a full disk, kill -9, two processes. Each cell is one tool in one scenario,
+as a process of its own with a fresh server and directory. F01 to F38 number the kinds of fault.
 
     ok  exit 0, the right bytes under the final name        c  error, nothing under the final name
-    S   silent: exit 0, but the bytes are wrong or missing  k  error, the older file still there
+    S   silent: exit 0, but the bytes are wrong or missing  k  error, the older file is still there
     D   dirty: error, and wrong bytes under the final name  e  error, though the right file is there
-    H   hung: killed at the time limit                      -  not run
+    H   hung: killed at the time limit
 
-The exit code follows an error, and `1.3x` is bytes sent over size where that is 1.15 or more. What
-memtools owes is the column "owed": ok, or an error of that exit code (3 the network gave up, 4 the
-server refused, 5 integrity, 6 local disk); any other outcome is marked with `!`. The floor is zero:
-no silent, no dirty and no hung cell of memtools, or this script exits with 1.
+Errors are followed by the exit code; `1.3x` is bytes sent over size, where 1.15 or more (sent: to
+the kernel; a client that hangs up has received fewer). What memtools owes is the column "owed":
+ok, or exit code 3 (the network gave up), 4 (refused), 5 (integrity) or 6 (local disk); any other
+outcome of it is marked `!`. The floor is zero: with a silent, dirty or hung cell of memtools the
+script exits with 1.
 
-Everybody waits as long (2 s without a byte with --quick, else 5 s) and tries 6 times:
+All wait as long (2 s without a byte with --quick, else 5 s); pooch tries 4 times, with longer and
+longer waits, the others 6 times. Each peer has the flags that served it best:
 
-    curl    -C - --retry 5 --retry-all-errors --retry-max-time --speed-limit 1024 --speed-time
-    wget    -c --tries 6 --timeout --waitretry 1 --retry-connrefused --retry-on-http-error
-    aria2c  -c --max-tries 6 --retry-wait 1 --timeout --lowest-speed-limit 1K --checksum md5
-    pooch   create(retry_if_failed=5).fetch with the md5 and HTTPDownloader(timeout)
+    curl    -C - --retry --retry-all-errors --retry-max-time --speed-limit --speed-time
+    wget    -c --tries --timeout --waitretry --retry-connrefused --retry-on-http-error
+    aria2c  -c --max-tries --retry-wait --timeout --checksum=md5 -x4 -s4 -k1M
+    pooch   create(retry_if_failed=3).fetch with the md5 and HTTPDownloader(timeout)
 
-The full size adds memtools with the same faults on every part of a file in three parts (9 MB).
+The full size adds memtools with every fault on each part of a file in three parts (9 MB).
 The latest figures are in benchmarks/README.md.
 """
 
@@ -36,7 +37,6 @@ import concurrent.futures
 import dataclasses
 import gzip
 import importlib.util
-import itertools
 import json
 import os
 import shutil
@@ -44,7 +44,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -53,6 +53,8 @@ from fault_server import FaultServer
 from worlds import artifact, md5, noise, write_registry
 
 MEMTOOLS = str(Path(sys.executable).with_name("memtools"))
+FILE = "a.gz"  # what is fetched
+PARTS = (FILE, "b.gz", "c.gz")  # what is fetched as its parts
 SIDE_BY_SIDE = 10  # cells at work at once: nearly all of them only wait
 NOTICEABLE = 1.15  # bytes sent over size from which on the ratio is shown
 SEVERITY = ("ok", "c", "k", "e", "D", "S", "H")
@@ -62,7 +64,7 @@ SEVERITY = ("ok", "c", "k", "e", "D", "S", "H")
 class Scenario:
     """What goes wrong. owed: what memtools owes. query: options of the faults.
 
-    way: how the tool is run; see `perform`. before: what lies under the final name.
+    way: how the tool is run; see `Trial.perform`. before: what lies under the final name.
     """
 
     number: str
@@ -72,7 +74,6 @@ class Scenario:
     query: str = ""
     way: str = "once"
     before: str = "nothing"
-    file: str = "a.bin"
 
 
 CUT = "first/1 reset-at/1000000"  # what is written before it holds for every request
@@ -82,18 +83,14 @@ SCENARIOS = (
     Scenario("F02", "one reset", CUT),
     Scenario("F02", "reset every 64 KiB", "reset-at/65536"),
     Scenario("F03", "chunked, cut", "no-length truncate-at/1000000"),
-    Scenario("F03", "broken chunks, always", "bad-chunk", "c 3"),
     Scenario("F04", "cut of a body without length", "close-delimited truncate-at/1000000"),
     Scenario("F05", "cut, then Range ignored", f"ignore-range {CUT}"),
     Scenario("F06", "cut, then 206 from too early", f"wrong-206 {CUT}"),
     Scenario("F06", "cut, then a lying 206", f"lying-206 {CUT}"),
-    Scenario("F06", "cut, then 206 without its range", f"no-content-range {CUT}"),
-    Scenario("F06", "cut, then 206 of another total", f"wrong-total {CUT}"),
     Scenario("F07", "cut, then short ranges", f"cap-range/500000 {CUT}"),
     Scenario("F08", "cut, then the range as a 200", f"200-with-content-range {CUT}"),
     Scenario("F09", "cut, then another version", f"content-changes {CUT}", "c 5"),
     Scenario("F09", "the same, If-Range ignored", f"content-changes ignore-if-range {CUT}", "c 5"),
-    Scenario("F09", "the same, no validators", f"content-changes no-validators {CUT}", "c 5"),
     Scenario("F10", "cuts, a new ETag each time", "etag-changes truncate-at/1000000"),
     Scenario("F11", "cut, then 416", f"416 {CUT}"),
     Scenario("F11", "the whole file is here", "slow/10000", before="whole"),
@@ -101,36 +98,31 @@ SCENARIOS = (
     Scenario("F12", "gave up, run again", "wall-at/1000000", way="again"),
     Scenario("F12", "gave up, partial now zeros", "wall-at/1000000", way="zeroed"),
     Scenario("F13", "log-in page", "html-200", "c 4"),
-    Scenario("F13", "redirect to a log-in page", "html-302", "c 4"),
     Scenario("F13", "cut, then a log-in page", f"{LATER} html-200", "c 4"),
-    Scenario("F14", "403", "status/403", "c 4"),
     Scenario("F14", "cut, then 403", f"{LATER} status/403", "c 4"),
     Scenario("F15", "500 always", "500-always", "c 3"),
     Scenario("F15", "503 twice", "503-then-ok/2"),
     Scenario("F15", "a byte that never comes", "wall-at/1000000", "c 3"),
-    Scenario("F16", "429, Retry-After junk", "429-then-ok/1", query="retry-after=soon"),
     Scenario("F16", "429, Retry-After an hour", "429", "c 3", query="retry-after=3600"),
     Scenario("F17", "stall in the body", "stall/1000000"),
     Scenario("F17", "silence before the answer", "stall-headers", "c 3"),
     Scenario("F18", "2 bytes a second at the end", "drip/2900000/0.5"),
-    Scenario("F19", "gzip whatever is asked", "gzip-encoding", "c 4"),
-    Scenario("F20", ".gz labelled as encoding", "label-gzip", file="a.gz"),
+    Scenario("F19", "cut, gzip if accepted", f"gzip-if-accepted {CUT}"),
+    Scenario("F20", ".gz labelled as encoding", "label-gzip"),
     Scenario("F21", "Content-Length -1", "length/-1", "c 5"),
-    Scenario("F21", "bytes behind the end", "overrun/500"),
     Scenario("F22", "short at the source", "silent-truncate/1000000", "c 5"),
-    Scenario("F22", "empty at the source", "empty", "c 5"),
     Scenario("F23", "one byte flipped", "flip-byte/1500000", "c 5"),
     Scenario("F24", "redirects for ever", "redirect-loop", "c 4"),
     Scenario("F24", "redirect to file:", "redirect-to-file-scheme", "c 4"),
     Scenario("F25", "the server names the file", "evil-disposition"),
     Scenario("F26", "closed without an answer, twice", "first/2 close-early"),
     Scenario("F26", "no HTTP", "bad-status-line", "c 3"),
-    Scenario("F26", "nobody listens", "redirect-to", "c 3", query="to=http://127.0.0.1:1/a.bin"),
+    Scenario("F26", "nobody listens", "redirect-to", "c 3", query="to=http://127.0.0.1:1/a.gz"),
     Scenario("F27", "HEAD lies", "head-lies"),
     Scenario("F28", "no room after 1 MB", "slow/10000", "c 6", way="limited"),
     Scenario("F29", "kill -9 at 40 %, run again", "slow/2000", way="killed"),
     Scenario("F32", "two processes", "slow/2000", way="twice"),
-    Scenario("F38", "another file of the name", "swap-with/other.bin", "c 5"),
+    Scenario("F38", "another file of the name", "swap-with/other.gz", "c 5"),
 )
 
 
@@ -140,19 +132,8 @@ class Goal:
 
     url: str
     registry: str
-    file: str
     md5: str
     patience: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Tool:
-    """A program in one column. command: what to run in the directory that the file shall be in."""
-
-    name: str
-    is_here: bool
-    command: Callable[[Goal], list[str]]
-    n_parts: int = 1
 
 
 def memtools(goal: Goal) -> list[str]:
@@ -163,27 +144,23 @@ def memtools(goal: Goal) -> list[str]:
 def curl(goal: Goal) -> list[str]:
     retry = "--retry 5 --retry-all-errors --retry-connrefused --retry-delay 1 --retry-max-time 30"
     slow = f"--connect-timeout {goal.patience} --speed-limit 1024 --speed-time {goal.patience}"
-    return [*f"curl -q -fsSL -C - {retry} {slow} -o {goal.file}".split(), goal.url]
+    return f"curl -q -fsSL -C - {retry} {slow} -o {FILE} {goal.url}".split()
 
 
 def wget(goal: Goal) -> list[str]:
     retry = "--waitretry=1 --retry-connrefused --retry-on-http-error=429,500,502,503,504"
-    return [
-        *f"wget --no-config -q -c --tries=6 --timeout={goal.patience} {retry}".split(),
-        goal.url,
-    ]
+    return f"wget --no-config -q -c --tries=6 --timeout={goal.patience} {retry} {goal.url}".split()
 
 
 def aria2c(goal: Goal) -> list[str]:
-    wait = f"--timeout={goal.patience} --connect-timeout={goal.patience}"
-    retry = f"--max-tries=6 --retry-wait=1 {wait} --always-resume=false"
-    name = f"--checksum=md5={goal.md5} --allow-overwrite=true -o {goal.file}"
-    return [*f"aria2c --no-conf -q -c {retry} {name}".split(), goal.url]
+    wait = f"--retry-wait=1 --timeout={goal.patience} --connect-timeout={goal.patience}"
+    name = f"--checksum=md5={goal.md5} --allow-overwrite=true -o {FILE} {goal.url}"
+    return f"aria2c --no-conf -q -c -x4 -s4 -k1M --max-tries=6 {wait} {name}".split()
 
 
 POOCH = """
 import sys, pooch
-url, file, md5, seconds = sys.argv[1:]
+file, url, md5, seconds = sys.argv[1:]
 known = {"registry": {file: "md5:" + md5}, "urls": {file: url}, "retry_if_failed": 3}
 download = pooch.HTTPDownloader(timeout=float(seconds))
 pooch.create(".", "", **known).fetch(file, downloader=download)
@@ -191,7 +168,17 @@ pooch.create(".", "", **known).fetch(file, downloader=download)
 
 
 def pooch(goal: Goal) -> list[str]:
-    return [sys.executable, "-c", POOCH, goal.url, goal.file, goal.md5, f"{goal.patience}"]
+    return [sys.executable, "-c", POOCH, FILE, goal.url, goal.md5, f"{goal.patience}"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """A program in one column. command: what to run in the directory that the file shall be in."""
+
+    name: str
+    is_here: bool
+    command: Callable[[Goal], list[str]]
+    n_parts: int = 1
 
 
 TOOLS = (
@@ -235,32 +222,31 @@ class Trial:
 
     def judge(self) -> Cell:
         """Run the tool, and look at what it says and what it leaves."""
-        data = b"".join(self.contents.values())
-        final = self.directory / self.scenario.file
+        data, final = b"".join(self.contents.values()), self.directory / FILE
         older = {"nothing": None, "whole": data, "longer": data + bytes(1000)}[self.scenario.before]
         if older is not None:
             final.write_bytes(older)
-        codes = self.perform(0.4 * len(data))
-        of_url = final.with_name(f"{final.name}?{self.scenario.query}")  # wget's name for it
-        found = [path.read_bytes() for path in (final, of_url) if path.exists()]
+        codes = self.perform(n_until_kill=0.4 * len(data))
+        named_by_url = Path(f"{final}?{self.scenario.query}")  # as wget does
+        found = [path.read_bytes() for path in (final, named_by_url) if path.exists()]
         outcomes = [(outcome(code, found, data, older), code) for code in codes]
         worst, code = max(outcomes, key=lambda each: SEVERITY.index(each[0]))
         return Cell(worst, code, self.served() / len(data))
 
     def perform(self, n_until_kill: float) -> list[int | None]:
         """Run the tool in the way of the scenario; the exit codes that count."""
-        process = self.start()
-        if self.scenario.way == "twice":
+        process, way = self.start(), self.scenario.way
+        if way == "twice":
             time.sleep(0.5)
             return [self.end(each) for each in (process, self.start())]
-        if self.scenario.way in ("once", "limited"):
+        if way in ("once", "limited"):
             return [self.end(process)]
-        if self.scenario.way == "killed":
+        if way == "killed":
             while process.poll() is None and self.served() < n_until_kill:
                 time.sleep(0.01)
             process.kill()
         self.end(process)
-        if self.scenario.way == "zeroed":  # as a power cut can leave it
+        if way == "zeroed":  # as a power cut can leave it
             for path in self.directory.iterdir():
                 if path.suffix not in (".json", ".aria2"):
                     path.write_bytes(bytes(path.stat().st_size))
@@ -271,11 +257,11 @@ class Trial:
         path = "".join(f"f/{fault}/" for fault in self.scenario.faults.split() if faulty)
         query = f"?{self.scenario.query}" if self.scenario.query else ""
         urls = [f"{path}{name}{query}" for name in self.contents]
-        table = artifact(urls, [*self.contents.values()], file=self.scenario.file)
+        table = artifact(urls, [*self.contents.values()], file=FILE)
         registry = write_registry(self.server.directory / f"{self.directory.name}.toml", table)
-        base, digest = f"{self.server.base}/", md5(b"".join(self.contents.values()))
-        where = (base + urls[0], base + registry.name, self.scenario.file)
-        command = self.tool.command(Goal(*where, digest, self.patience))
+        digest, base = md5(b"".join(self.contents.values())), self.server.base
+        goal = Goal(f"{base}/{urls[0]}", f"{base}/{registry.name}", digest, self.patience)
+        command = self.tool.command(goal)
         if self.scenario.way == "limited":  # and a write beyond the limit is an error, no signal
             limit = "trap '' XFSZ; ulimit -f 2000; exec \"$@\""
             command = ["sh", "-c", limit, "sh", *command]
@@ -298,23 +284,21 @@ class Trial:
 
 
 def outcome(code: int | None, found: list[bytes], data: bytes, older: bytes | None) -> str:
-    """The letters of one exit: what was found under the final name, and what was there before."""
+    """The letter of one exit: what was found under the final name, and what was there before."""
     if code is None:
         return "H"
     if found == [data]:
         return "e" if code else "ok"
     if code == 0:
         return "S"
-    if not found:
-        return "c"
-    return "k" if found == [older] else "D"
+    return "k" if found == [older] else "D" if found else "c"
 
 
 def environment() -> dict[str, str]:
     """The usual one, but for settings that would decide what is compared here."""
-    drop = ("memtools_", "pythondontwritebytecode")
-    names = [name for name in os.environ if not name.lower().startswith(drop)]
-    return {name: os.environ[name] for name in names if not name.lower().endswith("_proxy")}
+    drop = ("MEMTOOLS_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
+    return {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
 
 
 def main() -> None:
@@ -328,54 +312,46 @@ def main() -> None:
         raise SystemExit("memtools is not installed beside this Python")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         columns = run(tools, Path(directory), patience=2 if quick else 5)
-    figures = summary(tools, columns)
+    ours = count(cell for tool in tools if tool.command is memtools for cell in columns[tool.name])
+    peers = {tool.name: count(columns[tool.name]) for tool in tools if tool.command is not memtools}
     print("".join(f"{name}: not installed\n" for name in absent))
-    print(json.dumps({**figures, "absent": absent}))
-    sys.exit(any(figures[name] for name in ("silent", "dirty", "hung")))
+    print(json.dumps({"scenarios": len(SCENARIOS), **ours, "peers": peers, "absent": absent}))
+    sys.exit(any(ours.values()))
 
 
 def run(tools: Sequence[Tool], directory: Path, patience: int) -> dict[str, list[Cell]]:
     """Every tool in every scenario; prints the table, and returns its columns by name."""
-    published = directory / "published"
+    published, data = directory / "published", {}
     published.mkdir()
-    data = {  # real gzip: some clients decode what is labelled so
-        name: gzip.compress(noise(3_000_000, seed), 0, mtime=0)
-        for seed, name in enumerate(("a", "b", "c", "other"))
-    }
-    for name, suffix in itertools.product(data, (".bin", ".gz")):
-        (published / f"{name}{suffix}").write_bytes(data[name])
+    for seed, name in enumerate((*PARTS, "other.gz")):  # real gzip: it can be decoded by mistake
+        data[name] = gzip.compress(noise(3_000_000, seed), 0, mtime=0)
+        (published / name).write_bytes(data[name])
 
-    def cell(scenario: Scenario, tool: Tool) -> Cell:
-        own, suffix = Path(tempfile.mkdtemp(dir=directory)), Path(scenario.file).suffix
-        contents = {f"{name}{suffix}": data[name] for name in "abc"[: tool.n_parts]}
+    def fill(scenario: Scenario, tool: Tool) -> Cell:
+        own = Path(tempfile.mkdtemp(dir=directory))
+        contents = {name: data[name] for name in PARTS[: tool.n_parts]}
         with FaultServer(published) as server:
             return Trial(scenario, tool, server, own, contents, patience).judge()
 
     print(f"{'':38}{'owed':6}" + "".join(f"{tool.name:11}" for tool in tools))
     columns: dict[str, list[Cell]] = {tool.name: [] for tool in tools}
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        rows = [[pool.submit(cell, each, tool) for tool in tools] for each in SCENARIOS]
+        rows = [[pool.submit(fill, each, tool) for tool in tools] for each in SCENARIOS]
         for scenario, row in zip(SCENARIOS, rows, strict=True):
             print(f"{scenario.number} {scenario.words:34}{scenario.owed:6}", end="")
             for tool, pending in zip(tools, row, strict=True):
-                done = pending.result()
-                columns[tool.name].append(done)
-                print(f"{done.text(scenario.owed * (tool.command is memtools)):11}", end="")
+                cell = pending.result()
+                columns[tool.name].append(cell)
+                print(f"{cell.text(scenario.owed * (tool.command is memtools)):11}", end="")
             print(flush=True)
     return columns
 
 
-def summary(tools: Sequence[Tool], columns: dict[str, list[Cell]]) -> dict[str, object]:
-    """How often each tool was silent, dirty or hung; memtools' own figures at the top."""
-
-    def count(chosen: Sequence[Tool]) -> dict[str, int]:
-        outcomes = [cell.outcome for tool in chosen for cell in columns[tool.name]]
-        letters = {"silent": "S", "dirty": "D", "hung": "H"}
-        return {name: outcomes.count(letter) for name, letter in letters.items()}
-
-    ours = [tool for tool in tools if tool.command is memtools]
-    peers = {tool.name: count([tool]) for tool in tools if tool not in ours}
-    return {"scenarios": len(SCENARIOS), **count(ours), "peers": peers}
+def count(cells: Iterable[Cell]) -> dict[str, int]:
+    """How many of these are silent, dirty and hung."""
+    outcomes = [cell.outcome for cell in cells]
+    letters = {"silent": "S", "dirty": "D", "hung": "H"}
+    return {name: outcomes.count(letter) for name, letter in letters.items()}
 
 
 if __name__ == "__main__":

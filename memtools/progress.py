@@ -15,8 +15,8 @@ Show = Callable[[str, int, int | None], None]
 
 
 @contextlib.contextmanager
-def bars() -> Iterator[Show]:
-    """A function that draws bars in bytes, with speed and time left."""
+def bars(what: str = "") -> Iterator[Show]:
+    """A function that draws bars with speed and time left; what: is counted, if not bytes."""
     if not sys.stderr.isatty():
         yield lambda label, n_done, n_total: None
         return
@@ -24,18 +24,26 @@ def bars() -> Iterator[Show]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
+        MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TaskID,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.text import Text
 
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed or 0:,.0f} {what}/s")
+
+    measured = (DownloadColumn(), TransferSpeedColumn())
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        *((MofNCompleteColumn(), RateColumn()) if what else measured),
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}

@@ -114,7 +114,10 @@ def test_a_half_done_file_says_what_is_wrong_with_it(registry, place):
     assert item.state_in_words.endswith("(md5 is 1, expected 2)")
 
 
-@pytest.mark.parametrize("state", [None, b"", b"{}", b'{"pieces": 5}', b'{"pieces": [{}]}', b"[]"])
+@pytest.mark.parametrize(
+    "state",
+    [None, b"", b"{}", b'{"pieces": 5}', b'{"pieces": [{}]}', b"[]", b"[" * 100_000],
+)
 def test_bytes_whose_state_cannot_be_read_hold_nothing(registry, place, state):
     names = Names(place / "thing.npz")
     names.part.write_bytes(DATA)

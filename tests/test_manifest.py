@@ -297,6 +297,18 @@ def test_a_value_of_another_type_or_vocabulary_is_named_with_its_line(old, new):
     assert refusal(text)[1] == line
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_what_ends_a_line_elsewhere_but_not_in_toml_is_not_counted(end):
+    text, line = edited("size = 10", "size = -3")
+    assert refusal(text.replace("# a registry", f"# a{end} registry"))[1] == line
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_are_counted_whichever_way_they_end(end):
+    text, line = edited("size = 10", "size = -3")
+    assert refusal(text.replace("\n", end))[1] == line
+
+
 def test_a_line_that_only_mentions_the_key_is_not_blamed():
     # `definition` above mentions name and size; approximate_size holds "size".
     text, line = edited("size = 10", "size = -3")

@@ -106,7 +106,12 @@ def test_without_a_state_nothing_is_claimed(path):
     assert claimed(path, Piece("a", 100)) == [set()]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"5", b"[]", b"\xff", b"{}", b'{"identity": "x"}'])
+NESTED = b"[" * 100_000  # deeper than the parser goes
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"5", b"[]", b"\xff", b"{}", b'{"identity": "x"}', NESTED]
+)
 def test_what_is_no_state_claims_nothing(path, content):
     path.write_bytes(content)
     assert claimed(path, Piece("a", 100)) == [set()]

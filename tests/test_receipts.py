@@ -145,9 +145,20 @@ JSON = st.recursive(
 FIELDS = [*Receipt.__dataclass_fields__]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'{"digests": {}}'])
+NESTED = b"[" * 100_000  # deeper than the parser goes
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff", b'{"digests": {}}', NESTED]
+)
 def test_what_cannot_be_read_is_no_receipt(path, content):
     receipt_path(path).write_bytes(content)
+    assert read_receipt(path) is None
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, True, "4", None, float("nan"), 10**30])
+def test_a_receipt_with_a_part_of_no_possible_size_is_none(path, digests, size):
+    write_receipt(path, known(), digests, [{**PARTS[0], "size": size}])
     assert read_receipt(path) is None
 
 

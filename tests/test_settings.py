@@ -72,6 +72,14 @@ def test_a_cache_may_be_named_from_home(monkeypatch, tmp_path):
     assert Settings.of(cache="~/files").cache == tmp_path / "files"
 
 
+def test_a_home_of_nobody_is_a_wrong_request():
+    with pytest.raises(ConfigError, match="~nobody-of-that-name/x") as caught:
+        Settings.of(cache="~nobody-of-that-name/x")
+    assert caught.value.hint
+    with pytest.raises(ConfigError, match="~nobody-of-that-name/x"):
+        Settings.of(registries=["~nobody-of-that-name/x"]).registry()
+
+
 @pytest.mark.parametrize(
     "mirror", ["mirror.example.org", "ftp://x", "file:///x", "/disk", "http://", "http://["]
 )

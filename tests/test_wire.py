@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import threading
 
 import pytest
 import requests
@@ -10,7 +11,7 @@ import urllib3
 import memtools
 from memtools.errors import NetworkError, RefusedError
 from memtools.transfer.patience import Patience, TransientError
-from memtools.transfer.wire import MAX_REDIRECTS, public, send, words
+from memtools.transfer.wire import MAX_REDIRECTS, Session, public, send, words
 
 QUICK = Patience(connect=2, read=0.3)
 
@@ -19,7 +20,7 @@ QUICK = Patience(connect=2, read=0.3)
 def get(served):
     """send(...) with a session that is closed again, and a file to ask for."""
     (served / "a.bin").write_bytes(b"0123456789")
-    with requests.Session() as session:
+    with Session() as session:
         answers = []
 
         def get(url, **headers):
@@ -111,7 +112,7 @@ def test_a_redirect_down_to_http_is_refused(monkeypatch):
         def close(self):
             pass
 
-    with requests.Session() as session:
+    with Session() as session:
         monkeypatch.setattr(session, "get", lambda *args, **options: Redirect())
         with pytest.raises(RefusedError, match=r"from https to 'http://example\.org/a\.bin'"):
             send(session, "https://example.org/a.bin", {}, QUICK)
@@ -217,3 +218,25 @@ def test_the_innermost_reason_is_said_in_one_line(error, said):
 
 def test_a_long_reason_is_cut():
     assert len(words(OSError("x" * 10_000))) == 160
+
+
+def test_the_body_of_a_redirect_is_not_read(server, served, get):
+    (served / "a.bin").write_bytes(b"x" * 10)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                location = server.url("a.bin").encode()
+                length = b"Content-Length: 1000000000000\r\n"
+                connection.sendall(b"HTTP/1.1 302 x\r\nLocation: " + location + b"\r\n" + length)
+                connection.sendall(b"\r\n" + b"y" * 1000)
+                connection.recv(1)  # until the client hangs up
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/a.bin"
+        assert get(url).raw.read() == b"x" * 10
+        thread.join(10)
+        assert not thread.is_alive()

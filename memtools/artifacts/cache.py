@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -90,8 +91,8 @@ def _claims(part: Path) -> tuple[int, str]:
         pieces = json.loads(state_of(part).read_text("utf-8"))["pieces"]
         held = sum(max(map(int, each["links"]), default=0) for each in pieces)
         return held, "; ".join(filter(None, (each["damage"] for each in pieces)))
-    except (OSError, ValueError, LookupError, TypeError):  # killed before the first state
-        return 0, ""
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return 0, ""  # killed before the first state
 
 
 def remove(registry: Registry, directory: Path, *, everything: bool) -> Iterator[tuple[Path, int]]:
@@ -106,7 +107,7 @@ def remove(registry: Registry, directory: Path, *, everything: bool) -> Iterator
             continue
         try:
             with locked(names.lock, wait=False, waiting=lambda: None):
-                doomed = names.leftovers()
+                doomed = names.leftovers(time.sleep)
                 if everything:
                     doomed += [each for each in (path, receipt_path(path)) if each.is_file()]
                 for each in doomed:

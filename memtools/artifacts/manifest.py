@@ -56,7 +56,7 @@ class _Parser:
     """Checks one document; knows its text only to name the line of a mistake."""
 
     def __init__(self, text: str, where: str, base: str) -> None:
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")  # as TOML does: nothing else ends a line there
         self.where = where
         self.base = base
 

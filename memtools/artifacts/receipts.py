@@ -26,6 +26,8 @@ from memtools.files import write_atomically
 
 log = logging.getLogger("memtools")
 
+_TOO_LARGE = 1 << 50  # bytes: no part has a petabyte
+
 
 @dataclasses.dataclass(frozen=True)
 class Receipt:
@@ -61,9 +63,11 @@ def read_receipt(path: Path) -> Receipt | None:
     try:
         receipt = Receipt(**json.loads(receipt_path(path).read_text("utf-8")))
         for part in receipt.parts:
-            _ = (part["name"] + part["git_blob"], part["size"] + 0)
+            _ = part["name"] + part["git_blob"]
+            if type(part["size"]) is not int or not 0 <= part["size"] < _TOO_LARGE:
+                return None
         return receipt if receipt.digests.keys() and [*receipt.stamp] else None
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 
 

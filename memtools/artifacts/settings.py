@@ -53,7 +53,7 @@ class Settings:
             )
         chosen = cache or environ.get("MEMTOOLS_CACHE")
         return cls(
-            cache=Path(chosen).expanduser() if chosen else _default_cache(),
+            cache=_from_home(chosen) if chosen else _default_cache(),
             mirror=mirror,
             registries=tuple(map(str, registries)) or _words("MEMTOOLS_REGISTRY"),
             offline=is_set("MEMTOOLS_OFFLINE") if offline is None else offline,
@@ -78,7 +78,7 @@ class Settings:
             text = self._download(where)
             base = urllib.parse.urljoin(where, ".")
             return parse_registry(text, where=_shown(where), base=base)
-        path = Path(where).expanduser()
+        path = _from_home(where)
         try:
             text = path.read_text("utf-8")
         except (OSError, ValueError) as error:
@@ -143,6 +143,13 @@ def is_set(variable: str) -> bool:
     if value not in ("", "0", "no", "false", "off", "1", "yes", "true", "on"):
         raise ConfigError(f"{variable} is {value!r}", hint=f"set {variable} to 1 or 0")
     return value in ("1", "yes", "true", "on")
+
+
+def _from_home(path: Path | str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: there is no such home", hint="write the path out") from error
 
 
 def _words(variable: str) -> tuple[str, ...]:

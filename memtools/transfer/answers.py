@@ -25,7 +25,7 @@ import requests
 
 from memtools.errors import ChecksumError, IntegrityError, RefusedError
 from memtools.transfer.patience import Patience, TransientError
-from memtools.transfer.wire import BREAKS, public, send, words
+from memtools.transfer.wire import BREAKS, Session, public, send, words
 
 CHUNK = 256 * 1024  # larger reads allocate more than a socket ever has ready
 GATHER = 1 << 20  # bytes that are passed on together: each passing has a price
@@ -125,7 +125,7 @@ def ask(url: str, wish: Wish, patience: Patience) -> Iterator[Answer]:
     Raises TransientError (try again), RangeError (ask without a range),
     RefusedError, NetworkError or IntegrityError (trying again will not help).
     """
-    with requests.Session() as session:
+    with Session() as session:
         response = send(session, url, wish.headers(), patience)
         with response:
             yield _judge(response, public(url), wish, patience)

@@ -91,7 +91,15 @@ def load(path: Path, identity: str, pieces: Sequence[Piece]) -> None:
                 piece.claim(facts)
                 if piece.size is None:
                     return
-    except (OSError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except (
+        OSError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):
         # No state, or none that can be read: the bytes alone prove nothing.
         for piece in pieces:
             piece.clear(piece.promised_size)

@@ -1,6 +1,6 @@
 """One GET on the wire: redirects, proxies, certificates, and words for what goes wrong.
 
-    with requests.Session() as session:
+    with Session() as session:
         response = send(session, url, {"Range": "bytes=100-"}, patience)
 
 The response is whatever came at the end of the redirects; its body is unread and
@@ -22,6 +22,13 @@ from memtools.transfer.patience import Patience, TransientError
 
 MAX_REDIRECTS = 5
 BREAKS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)  # of a connection
+
+
+class Session(requests.Session):
+    """A session that leaves redirects to us: its own way reads their bodies, however long."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No redirect is followed by the library."""
 
 
 def public(url: str) -> str:

@@ -1,0 +1,145 @@
+"""Which image goes into which shard: decided from names alone, before any image is read.
+
+    plan = make_plan(source.listing(), index, split="train", seed=0, n_shards=1024)
+    plan.shards[0].index               # positions in the published order, shuffled
+
+The permutation is one of the whole index, drawn from the seed: it knows nothing of the
+source, so a folder and a tar give identical shards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from memtools.errors import ConfigError, RecordError
+from memtools.estimates.model import ExampleIndex
+from memtools.estimates.npz import Array
+from memtools.tfrecords.sources import Listing
+
+SHOWN = 20  # names of each kind of trouble; the rest is a count
+N_SHARDS = {"train": 1024, "validation": 128}  # of the classic sets
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """What one file holds, in order.
+
+    number: of n_shards, 0-based. index: int64 [n], positions in the published order. names:
+    bytes [n]. labels: int64 [n], 0-based. synsets: bytes [n]. folders: bytes [n], where the
+    source keeps the image; places: int64 [n, 2], offset and size in it.
+    """
+
+    number: int
+    index: Array
+    names: Array
+    labels: Array
+    synsets: Array
+    folders: Array
+    places: Array
+
+
+def make_plan(
+    listing: Listing,
+    index: ExampleIndex,
+    *,
+    split: str,
+    seed: int,
+    n_shards: int,
+    allow_missing: bool = False,
+    skip: Sequence[str] = (),
+) -> list[Shard]:
+    """The shards of one split: the index's order, shuffled, dealt out evenly.
+
+    allow_missing: whether the source may lack images of the index. skip: names to leave out.
+
+    Raises RecordError if names are missing, unknown, there twice, or in a folder of another
+    class, with the first 20 of each; ConfigError if the index has no names of this split.
+    """
+    names, labels, synsets = _split_of(index, split)
+    skipped = np.isin(names, np.array(skip, "S")) if len(skip) else np.zeros(len(names), np.bool_)
+    rows = _rows(listing, names, synsets, skipped, allow_missing)
+    permutation = np.random.default_rng(np.random.SeedSequence(seed)).permutation(len(names))
+    permutation = permutation[rows[permutation] >= 0]
+    shards = []
+    for number, chosen in enumerate(np.array_split(permutation, n_shards)):
+        row = rows[chosen]
+        shards.append(
+            Shard(
+                number,
+                chosen,
+                names[chosen],
+                labels[chosen],
+                synsets[chosen],
+                listing.synsets[row],
+                listing.places[row],
+            )
+        )
+    return shards
+
+
+def synsets_of(index: ExampleIndex) -> Array:
+    """The synset of each label, bytes [n_classes], out of the training names themselves."""
+    names, labels = index.filenames, index.labels
+    if names is None or labels is None:
+        raise ConfigError(
+            "the index has no names and labels of the training images",
+            hint="use the published imagenet-index, or a file of its form",
+        )
+    known, first = np.unique(labels, return_index=True)
+    if not np.array_equal(known, np.arange(len(known))):
+        raise RecordError("the labels of the index leave one out", hint="check the index file")
+    return np.array([str(name).partition("_")[0].encode() for name in names[first]], "S")
+
+
+def _split_of(index: ExampleIndex, split: str) -> tuple[Array, Array, Array]:
+    """(names as bytes, labels, synsets) of a split, each [n]."""
+    names, labels = {
+        "train": (index.filenames, index.labels),
+        "validation": (index.test_filenames, index.test_labels),
+    }[split]
+    if names is None or labels is None:
+        raise ConfigError(
+            f"the index has no names and labels of the {split} images",
+            hint="use the published imagenet-index, or a file of its form",
+        )
+    return np.char.encode(names, "utf-8"), labels.astype(np.int64), synsets_of(index)[labels]
+
+
+def _rows(
+    listing: Listing, names: Array, synsets: Array, skipped: Array, allow_missing: bool
+) -> Array:
+    """For each name of the index its row in the listing; -1 where it is left out."""
+    order = np.argsort(listing.names, kind="stable")
+    found = listing.names[order]
+    twice = found[1:][found[1:] == found[:-1]]
+    unknown = listing.names[~np.isin(listing.names, names)]
+    if len(found):
+        at = np.minimum(np.searchsorted(found, names), len(found) - 1)
+        rows = np.where(found[at] == names, order[at], -1)
+    else:
+        rows = np.full(len(names), -1)
+    folders = listing.synsets[rows] if len(found) else np.zeros(len(names), "S1")
+    mislabelled = (rows >= 0) & (folders != b"") & (folders != synsets)
+    rows[skipped] = -1
+    missing = names[(rows < 0) & ~skipped]
+    troubles = {
+        "missing": missing[:0] if allow_missing else missing,
+        "not in the index": unknown,
+        "there twice": twice,
+        "in a folder of another class": names[mislabelled],
+    }
+    if wrong := [_words(what, which) for what, which in troubles.items() if len(which)]:
+        raise RecordError(
+            "the images are not those of the index: " + "; ".join(wrong),
+            hint="complete the source, or add --allow-missing for a deliberate subset",
+        )
+    return rows
+
+
+def _words(what: str, names: Array) -> str:
+    shown = ", ".join(name.decode("utf-8", "replace") for name in names[:SHOWN])
+    rest = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return f"{len(names):,} {what} ({shown}{rest})"
