@@ -69,7 +69,8 @@ class Answer:
     """A body that is to hold `start` to before `stop` of a file of `size` bytes (None: not said).
 
     validator: the strong ETag, else Last-Modified, of this version of the file.
-    whole: the server sent everything although a range was asked for.
+    whole: the server sent everything although a range was asked for. head: what of the
+    body had to be read to judge it.
     """
 
     url: str
@@ -80,6 +81,7 @@ class Answer:
     whole: bool
     response: requests.Response
     patience: Patience
+    head: bytes = b""
 
     def chunks(self) -> Iterator[memoryview]:
         """The body as it arrives, a megabyte at a time where the line is fast.
@@ -90,7 +92,8 @@ class Answer:
         read1, patience = self.response.raw.read1, self.patience
         buffer = memoryview(bytearray(GATHER + CHUNK))
         since = span_since = time.monotonic()
-        filled = span_bytes = 0
+        buffer[: len(self.head)] = self.head
+        filled, span_bytes = len(self.head), 0
         fault = ""
         try:
             while data := read1(CHUNK, decode_content=False):
@@ -152,6 +155,7 @@ def _judge(response: requests.Response, url: str, wish: Wish, patience: Patience
     if span is None and status == 206:
         raise RangeError("the server sent a part of the file without saying which (206)")
     length = _content_length(headers, url)
+    head = _peek(response, url) if span is None and length is None else b""
     if span is None:
         start, stop, size = 0, length, length
         if size is not None and size != (wish.size or size):
@@ -171,6 +175,7 @@ def _judge(response: requests.Response, url: str, wish: Wish, patience: Patience
         whole=asked and span is None,
         response=response,
         patience=patience,
+        head=head,
     )
 
 
@@ -192,6 +197,22 @@ def _refuse_page(response: requests.Response, url: str) -> None:
         status=response.status_code,
         hint=_PAGE_HINT,
     )
+
+
+def _peek(response: requests.Response, url: str) -> bytes:
+    """The first bytes of a body that tells neither its length nor that it is a web page."""
+    try:
+        head: bytes = response.raw.read1(CHUNK, decode_content=False)
+    except BREAKS as error:
+        raise TransientError(f"the connection broke ({words(error)})") from error
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise RefusedError(
+            f"{url}: a web page came instead of the file",
+            url=url,
+            status=response.status_code,
+            hint=_PAGE_HINT,
+        )
+    return head
 
 
 def _refuse_encoding(response: requests.Response, url: str) -> None:

@@ -53,23 +53,30 @@ def send(
         if not response.is_redirect:
             return response
         response.close()
-        target = urllib.parse.urljoin(url, response.headers["Location"])
-        schemes = urllib.parse.urlsplit(url).scheme, urllib.parse.urlsplit(target).scheme
-        if schemes[1] not in ("http", "https") or schemes == ("https", "http"):
-            raise RefusedError(
-                f"{first}: redirects from {schemes[0]} to"
-                f" {public(target)!r}, which is not followed",
-                url=first,
-                status=response.status_code,
-                hint="look at the URL in a browser; a mirror may help (--mirror)",
-            )
-        url = target
-    raise RefusedError(
-        f"{first}: more than {MAX_REDIRECTS} redirects, the last to {public(url)}",
-        url=first,
-        status=response.status_code,
-        hint="look at the URL in a browser; a mirror may help (--mirror)",
-    )
+        url = _target(url, response.headers["Location"])
+    last = f"more than {MAX_REDIRECTS} redirects, the last to {public(url)}"
+    raise _not_followed(f"{first}: {last}", first)
+
+
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads, if it may be followed."""
+    try:
+        target = urllib.parse.urljoin(url, location)
+        old, new = urllib.parse.urlsplit(url).scheme, urllib.parse.urlsplit(target).scheme
+        shown = public(target)
+    except ValueError:
+        what = f"{public(url)}: redirects to {location!r}, which is no URL"
+        raise _not_followed(what, url) from None
+    if new not in ("http", "https") or (old, new) == ("https", "http"):
+        raise _not_followed(
+            f"{public(url)}: redirects from {old} to {shown!r}, which is not followed", url
+        )
+    return target
+
+
+def _not_followed(what: str, url: str) -> RefusedError:
+    hint = "look at the URL in a browser; a mirror may help (--mirror)"
+    return RefusedError(what, url=public(url), status=302, hint=hint)
 
 
 def _get(

@@ -58,6 +58,16 @@ def test_a_web_page_that_does_not_say_so_is_known_by_its_first_byte(
     assert len(thing.requests()) == 1
 
 
+@pytest.mark.parametrize("ending", ["no-length", "close-delimited"])
+def test_a_web_page_that_says_neither_what_nor_how_long_it_is_harms_nothing(
+    offer: MakeOffer, ending: str
+) -> None:
+    thing = offer(*AFTER_A_CUT, ending, "swap-with/page")
+    (thing.server.directory / "page").write_bytes(PAGE)
+    assert "web page" in str(thing.fails(RefusedError))
+    thing.resumes(kept=CUT)
+
+
 def test_a_web_page_of_unknown_length_is_not_taken_for_the_file(offer: MakeOffer) -> None:
     thing = offer("no-length", "html-200", sizes=False, blobs=False)
     thing.fails(RefusedError)
