@@ -39,6 +39,7 @@ import gzip
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,15 +58,14 @@ FILE = "a.gz"  # what is fetched
 PARTS = (FILE, "b.gz", "c.gz")  # what is fetched as its parts
 SIDE_BY_SIDE = 10  # cells at work at once: nearly all of them only wait
 NOTICEABLE = 1.15  # bytes sent over size from which on the ratio is shown
+FOREIGN = re.compile(r"MEMTOOLS_|PYTHONDONTWRITEBYTECODE|.*_proxy$", re.IGNORECASE)  # settings
+CLEAN = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
 SEVERITY = ("ok", "c", "k", "e", "D", "S", "H")
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """What goes wrong. owed: what memtools owes. query: options of the faults.
-
-    way: how the tool is run; see `Trial.perform`. before: what lies under the final name.
-    """
+    """What goes wrong. owed: what memtools owes. query: options of the faults. way: see `Trial`."""
 
     number: str
     words: str
@@ -73,14 +73,12 @@ class Scenario:
     owed: str = "ok"
     query: str = ""
     way: str = "once"
-    before: str = "nothing"
 
 
 CUT = "first/1 reset-at/1000000"  # what is written before it holds for every request
 LATER = "truncate-at/1000000 after/1"  # what is written behind it holds from the second request on
 SCENARIOS = (
     Scenario("F01", "every connection cut after 1 MB", "truncate-at/1000000"),
-    Scenario("F02", "one reset", CUT),
     Scenario("F02", "reset every 64 KiB", "reset-at/65536"),
     Scenario("F03", "chunked, cut", "no-length truncate-at/1000000"),
     Scenario("F04", "cut of a body without length", "close-delimited truncate-at/1000000"),
@@ -90,17 +88,15 @@ SCENARIOS = (
     Scenario("F07", "cut, then short ranges", f"cap-range/500000 {CUT}"),
     Scenario("F08", "cut, then the range as a 200", f"200-with-content-range {CUT}"),
     Scenario("F09", "cut, then another version", f"content-changes {CUT}", "c 5"),
-    Scenario("F09", "the same, If-Range ignored", f"content-changes ignore-if-range {CUT}", "c 5"),
     Scenario("F10", "cuts, a new ETag each time", "etag-changes truncate-at/1000000"),
     Scenario("F11", "cut, then 416", f"416 {CUT}"),
-    Scenario("F11", "the whole file is here", "slow/10000", before="whole"),
-    Scenario("F11", "a longer file is here", "slow/10000", before="longer"),
+    Scenario("F11", "the whole file is here", "slow/10000", way="whole"),
+    Scenario("F11", "a longer file is here", "slow/10000", way="longer"),
     Scenario("F12", "gave up, run again", "wall-at/1000000", way="again"),
     Scenario("F12", "gave up, partial now zeros", "wall-at/1000000", way="zeroed"),
     Scenario("F13", "log-in page", "html-200", "c 4"),
     Scenario("F13", "cut, then a log-in page", f"{LATER} html-200", "c 4"),
     Scenario("F14", "cut, then 403", f"{LATER} status/403", "c 4"),
-    Scenario("F15", "500 always", "500-always", "c 3"),
     Scenario("F15", "503 twice", "503-then-ok/2"),
     Scenario("F15", "a byte that never comes", "wall-at/1000000", "c 3"),
     Scenario("F16", "429, Retry-After an hour", "429", "c 3", query="retry-after=3600"),
@@ -113,7 +109,6 @@ SCENARIOS = (
     Scenario("F22", "short at the source", "silent-truncate/1000000", "c 5"),
     Scenario("F23", "one byte flipped", "flip-byte/1500000", "c 5"),
     Scenario("F24", "redirects for ever", "redirect-loop", "c 4"),
-    Scenario("F24", "redirect to file:", "redirect-to-file-scheme", "c 4"),
     Scenario("F25", "the server names the file", "evil-disposition"),
     Scenario("F26", "closed without an answer, twice", "first/2 close-early"),
     Scenario("F26", "no HTTP", "bad-status-line", "c 3"),
@@ -137,8 +132,8 @@ class Goal:
 
 
 def memtools(goal: Goal) -> list[str]:
-    command = [MEMTOOLS, "fetch", "thing", "--to", ".", "--registry", goal.registry]
-    return [*command, "--timeout", f"{goal.patience}"]
+    options = f"--to . --registry {goal.registry} --timeout {goal.patience}"
+    return [MEMTOOLS, "fetch", "thing", *options.split()]
 
 
 def curl(goal: Goal) -> list[str]:
@@ -210,7 +205,9 @@ class Cell:
 class Trial:
     """One tool in one scenario, with a server and a directory of its own.
 
-    contents: of each part of the file, by name. patience: as of a `Goal`.
+    contents: of each part of the file, by name. patience: as of a `Goal`. The ways of a scenario:
+    once; over an older file, `whole` or `longer`; `limited` in the size of files; `twice` at a
+    time; and run again without faults, after an error, a kill, or with the partial `zeroed`.
     """
 
     scenario: Scenario
@@ -223,7 +220,7 @@ class Trial:
     def judge(self) -> Cell:
         """Run the tool, and look at what it says and what it leaves."""
         data, final = b"".join(self.contents.values()), self.directory / FILE
-        older = {"nothing": None, "whole": data, "longer": data + bytes(1000)}[self.scenario.before]
+        older = {"whole": data, "longer": data + bytes(1000)}.get(self.scenario.way)
         if older is not None:
             final.write_bytes(older)
         codes = self.perform(n_until_kill=0.4 * len(data))
@@ -239,7 +236,7 @@ class Trial:
         if way == "twice":
             time.sleep(0.5)
             return [self.end(each) for each in (process, self.start())]
-        if way in ("once", "limited"):
+        if way not in ("again", "killed", "zeroed"):
             return [self.end(process)]
         if way == "killed":
             while process.poll() is None and self.served() < n_until_kill:
@@ -257,16 +254,17 @@ class Trial:
         path = "".join(f"f/{fault}/" for fault in self.scenario.faults.split() if faulty)
         query = f"?{self.scenario.query}" if self.scenario.query else ""
         urls = [f"{path}{name}{query}" for name in self.contents]
-        table = artifact(urls, [*self.contents.values()], file=FILE)
-        registry = write_registry(self.server.directory / f"{self.directory.name}.toml", table)
+        registry = self.server.directory / f"{self.directory.name}-{faulty}.toml"
+        if not registry.exists():  # a twin may be reading it
+            write_registry(registry, artifact(urls, [*self.contents.values()], file=FILE))
         digest, base = md5(b"".join(self.contents.values())), self.server.base
         goal = Goal(f"{base}/{urls[0]}", f"{base}/{registry.name}", digest, self.patience)
         command = self.tool.command(goal)
         if self.scenario.way == "limited":  # and a write beyond the limit is an error, no signal
             limit = "trap '' XFSZ; ulimit -f 2000; exec \"$@\""
             command = ["sh", "-c", limit, "sh", *command]
-        null, env = subprocess.DEVNULL, environment()
-        return subprocess.Popen(command, cwd=self.directory, env=env, stdout=null, stderr=null)
+        null = subprocess.DEVNULL
+        return subprocess.Popen(command, cwd=self.directory, env=CLEAN, stdout=null, stderr=null)
 
     def end(self, process: subprocess.Popen[bytes]) -> int | None:
         """The exit code; None if it had to be killed at the time limit."""
@@ -292,13 +290,6 @@ def outcome(code: int | None, found: list[bytes], data: bytes, older: bytes | No
     if code == 0:
         return "S"
     return "k" if found == [older] else "D" if found else "c"
-
-
-def environment() -> dict[str, str]:
-    """The usual one, but for settings that would decide what is compared here."""
-    drop = ("MEMTOOLS_", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
-    return {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
 
 
 def main() -> None:

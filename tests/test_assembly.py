@@ -135,6 +135,25 @@ def test_what_was_learnt_on_the_way_stands_in_the_receipt(run, urls, target):
     ]
 
 
+def test_parts_stand_in_the_receipt_in_their_order_whichever_is_whole_first(
+    run, urls, target, monkeypatch
+):
+    complete, others = Assembly._complete, threading.Semaphore(0)
+
+    def first_comes_last(self, piece):
+        if piece is self.partial.pieces[0]:
+            assert others.acquire(timeout=10)
+            assert others.acquire(timeout=10)
+            complete(self, piece)
+        else:
+            complete(self, piece)
+            others.release()
+
+    monkeypatch.setattr(Assembly, "_complete", first_comes_last)
+    run(urls())
+    assert [part["name"] for part in read_receipt(target).parts] == ["a.bin", "b.bin", "c.bin"]
+
+
 def test_the_receipt_of_a_file_of_one_part_knows_its_git_blob(run, urls, target):
     run(urls()[:1], [A])
     assert read_receipt(target).digests["git_blob"] == git_blob(A)

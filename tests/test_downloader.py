@@ -120,6 +120,26 @@ def test_a_file_that_changes_on_the_way_is_started_over_once(server, bring, capl
     assert "has changed" in caplog.text
 
 
+def test_a_range_of_a_changed_file_is_not_taken_although_the_server_offers_it(
+    server, bring, caplog
+):
+    url = server.url("a.bin", "content-changes", "ignore-if-range", "first/1", "truncate-at/100000")
+    with caplog.at_level(logging.WARNING, "memtools"):
+        piece, data = bring(url)
+    assert data == bytes(255 - each for each in DATA)
+    assert piece.changed
+    assert "has changed" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["no-length", "close-delimited"])
+def test_where_nobody_says_a_size_the_end_of_the_body_is_the_end(server, bring, fault):
+    url = server.url("a.bin", fault)
+    piece, data = bring(url, None)
+    assert data == DATA
+    assert piece.size == SIZE
+    assert ranges(server, url) == [None]
+
+
 def test_tags_that_change_for_the_same_bytes_do_not_go_on_for_ever(server, bring):
     url = server.url("a.bin", "etag-changes", "truncate-at/150000")
     _, data = bring(url)

@@ -142,8 +142,18 @@ def test_publishing_makes_the_new_name_durable_after_the_rename(tmp_path, syscal
 def test_all_bytes_are_in_the_file_when_it_is_fsynced(tmp_path, monkeypatch):
     sizes = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
-    write_atomically(tmp_path / "a", b"x" * 10_000)
-    assert sizes[0] == 10_000
+    write_atomically(tmp_path / "a", b"x" * 100)  # so few that a buffer keeps them
+    assert sizes[0] == 100
+
+
+def test_nothing_stays_open_after_publication(tmp_path, monkeypatch):
+    descriptors = []
+    monkeypatch.setattr(os, "fsync", descriptors.append)
+    write_atomically(tmp_path / "a", b"content")
+    assert len(descriptors) == 2  # of the file, and of the directory
+    for each in descriptors:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(each)
 
 
 def test_a_stale_temporary_file_never_blocks(tmp_path):
@@ -276,6 +286,11 @@ def test_who_waits_is_told_so_once_and_gets_the_lock_when_it_is_free(tmp_path, h
 
     with locked(tmp_path / "lock", wait=True, waiting=waiting):
         assert holder.stdout.readline() == "released\n"
+        with (
+            pytest.raises(BusyError),
+            locked(tmp_path / "lock", wait=False, waiting=nothing),
+        ):
+            pass
     assert waited == [None]
     assert not (tmp_path / "lock").exists()
 

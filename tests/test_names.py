@@ -80,6 +80,15 @@ def test_bytes_at_rest_are_taken_by_renaming_them_with_their_state(names):
     assert here(names) == {own.name, state_of(own).name}
 
 
+def test_a_state_that_lost_its_bytes_goes_with_the_bytes_that_lost_theirs(names):
+    """A process was killed after it had put its bytes to rest, and before their state."""
+    leave(names.part, b"held", None)
+    state_of(owned_by(names, FOREIGN)).write_bytes(b"of these bytes")
+    own = names.claim()
+    assert (own.read_bytes(), state_of(own).read_bytes()) == (b"held", b"of these bytes")
+    assert here(names) == {own.name, state_of(own).name}
+
+
 def test_bytes_without_a_state_are_taken_all_the_same(names):
     leave(names.part, state=None)
     own = names.claim()

@@ -96,6 +96,11 @@ def test_behind_a_piece_of_unknown_size_nothing_has_a_place(path):
     assert claimed(path, a, b) == [{30, 60, 90, 100}, set()]
 
 
+def test_an_empty_piece_does_not_spoil_the_claims_of_the_others(path):
+    path.write_bytes(describe("x", [held("a", size=0, n_bytes=0), held("b")]))
+    assert claimed(path, Piece("a", 0), Piece("b", 100)) == [set(), {30, 60, 90, 100}]
+
+
 def test_another_number_of_pieces_is_another_file(path):
     path.write_bytes(describe("x", [held("a"), held("b")]))
     assert claimed(path, Piece("a", 100)) == [set()]

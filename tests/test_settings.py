@@ -188,6 +188,25 @@ def test_a_registry_that_is_not_there_is_a_refusal(server):
     assert caught.value.status == 404
 
 
+def test_no_message_about_a_registry_shows_its_password(server, published_registry):
+    url = server.url("sub/r.toml").replace("://", "://user:secret@")
+    with pytest.raises(ConfigError, match="already taken") as caught:
+        Settings.of(registries=[url, url]).registry()
+    assert "secret" not in str(caught.value) + caught.value.hint
+    with pytest.raises(NetworkError) as caught:
+        Settings.of(registries=[url], offline=True).registry()
+    assert "secret" not in str(caught.value) + caught.value.hint + caught.value.url
+
+
+def test_an_artifact_is_found_by_its_file_in_every_registry(tmp_path):
+    mine = write_registry(tmp_path / "r.toml", artifact(["a"], [b"a"], file="mine.npz"))
+    assert Settings.of().artifact_of("imagenet_index.npz").name == "imagenet-index"
+    assert Settings.of().artifact_of("mine.npz") is None
+    both = Settings.of(registries=[mine])
+    assert both.artifact_of("mine.npz").name == "thing"
+    assert both.artifact_of("imagenet_index.npz").name == "imagenet-index"
+
+
 def test_a_page_in_place_of_a_registry_is_a_refusal(server):
     with pytest.raises(RefusedError, match="web page titled 'Sign in'"):
         Settings.of(registries=[server.url("r.toml", "html-200")]).registry()

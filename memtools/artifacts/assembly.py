@@ -64,8 +64,8 @@ class Assembly:
             if wrong:
                 raise self._whole_is_wrong(wrong, digests)
             parts = [
-                {"name": piece.name, "size": piece.size, "git_blob": learnt["git_blob"]}
-                for piece, learnt in self.learnt.items()
+                {"name": each.name, "size": each.size, "git_blob": self.learnt[each]["git_blob"]}
+                for each in partial.pieces  # in their order: learnt is in that of their arrival
             ]
             partial.publish()
             write_receipt(self.target, self.artifact, digests, parts)

@@ -27,7 +27,7 @@ from memtools.files import digest_file, disk_errors, publish, require_free
 from memtools.progress import bars
 from memtools.tfrecords.images import Image, describe
 from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
-from memtools.tfrecords.plan import N_SHARDS, Shard, make_plan
+from memtools.tfrecords.plan import N_SHARDS, Shard, columns_of, make_plan
 from memtools.tfrecords.records import encode, shard_name
 from memtools.tfrecords.sources import Source
 
@@ -82,7 +82,7 @@ def build(
     )
     texts = texts or {}
     ledger = Ledger.open(directory)
-    present = _facts(shards, seed, texts)
+    present = _facts(shards, index, split, seed, texts)
     ledger.splits.setdefault(split, present).require_same(present, ledger.path)
     present = ledger.splits[split]
     tasks = [
@@ -179,17 +179,22 @@ def _fsync_and_digest(path: Path) -> str:
     return digest_file(path, ("sha256",))["sha256"]
 
 
-def _facts(shards: Sequence[Shard], seed: int, texts: Mapping[bytes, bytes]) -> Split:
+def _facts(
+    shards: Sequence[Shard],
+    index: ExampleIndex,
+    split: str,
+    seed: int,
+    texts: Mapping[bytes, bytes],
+) -> Split:
     """What the split will be: everything that decides its bytes, in digests."""
-    images = hashlib.sha256(repr(sorted(texts.items())).encode())
-    index = hashlib.sha256()
+    names, labels, synsets = columns_of(index, split)
+    of_index, of_images = hashlib.sha256(), hashlib.sha256()
+    for column in (names, labels, synsets):
+        of_index.update(np.ascontiguousarray(column).tobytes())
     every = np.concatenate([shard.index for shard in shards])
-    order = np.argsort(every)
-    for name in ("index", "names", "labels", "synsets"):
-        column = np.concatenate([getattr(shard, name) for shard in shards])[order]
-        index.update(np.ascontiguousarray(column).tobytes())
-    images.update(every.tobytes())
-    return Split(index.hexdigest(), images.hexdigest(), seed, len(shards), len(every))
+    of_images.update(every.astype(np.int64).tobytes())
+    of_images.update(repr(sorted(texts.items())).encode())
+    return Split(of_index.hexdigest(), of_images.hexdigest(), seed, len(shards), len(every))
 
 
 def _texts_of(shard: Shard, texts: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

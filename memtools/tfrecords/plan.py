@@ -58,7 +58,7 @@ def make_plan(
     Raises RecordError if names are missing, unknown, there twice, or in a folder of another
     class, with the first 20 of each; ConfigError if the index has no names of this split.
     """
-    names, labels, synsets = _split_of(index, split)
+    names, labels, synsets = columns_of(index, split)
     skipped = np.isin(names, np.array(skip, "S")) if len(skip) else np.zeros(len(names), np.bool_)
     rows = _rows(listing, names, synsets, skipped, allow_missing)
     permutation = np.random.default_rng(np.random.SeedSequence(seed)).permutation(len(names))
@@ -94,8 +94,8 @@ def synsets_of(index: ExampleIndex) -> Array:
     return np.array([str(name).partition("_")[0].encode() for name in names[first]], "S")
 
 
-def _split_of(index: ExampleIndex, split: str) -> tuple[Array, Array, Array]:
-    """(names as bytes, labels, synsets) of a split, each [n]."""
+def columns_of(index: ExampleIndex, split: str) -> tuple[Array, Array, Array]:
+    """(names as bytes, labels, synsets) of a split, each [n]; ConfigError if there are none."""
     names, labels = {
         "train": (index.filenames, index.labels),
         "validation": (index.test_filenames, index.test_labels),

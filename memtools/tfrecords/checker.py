@@ -1,0 +1,167 @@
+"""Whether a directory of records holds what it should: every image once, none damaged.
+
+    for report in check(directory, index, how="structure"): ...
+
+TFRecords carry no count: a file that is cut between two records, or that lacks one, reads
+well. So everything is counted: records per shard against `dataset.json`, and positions
+against the index, each exactly once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from memtools.engines import spread
+from memtools.errors import RecordError
+from memtools.estimates.model import ExampleIndex
+from memtools.estimates.npz import Array
+from memtools.files import digest_file, disk_errors
+from memtools.progress import bars
+from memtools.tfrecords.images import describe
+from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
+from memtools.tfrecords.plan import columns_of
+from memtools.tfrecords.records import FEATURES, FIRST_LABEL
+
+How = Literal["sha256", "structure", "decode"]
+"""How much of an image is proven: the file's bytes as built; its markers; its pixels, too."""
+
+_BATCH = 256
+_HINT = "remove the shard and run the same build again: it makes what is missing"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One shard to be checked."""
+
+    path: Path
+    facts: ShardFacts
+    how: How
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a shard holds: index and labels (0-based), int64 [n]; names, bytes [n]."""
+
+    index: Array
+    labels: Array
+    names: Array
+
+
+def check(
+    directory: Path,
+    index: ExampleIndex | None = None,
+    *,
+    how: How = "structure",
+    n_workers: int = 1,
+) -> Iterator[tuple[str, Split]]:
+    """Prove one split after the other; yields its name and what `dataset.json` says of it.
+
+    index: the published one, for names and labels; without it only counts are compared.
+
+    Raises RecordError naming the first shard and record that are wrong.
+    """
+    ledger = Ledger.open(directory)
+    if not ledger.splits:
+        raise RecordError(
+            f"{directory} holds no {ledger.path.name}: it is no set of memtools, or unfinished",
+            hint="memtools tfrecords build makes one",
+        )
+    for name, split in ledger.splits.items():
+        if not split.complete:
+            raise RecordError(
+                f"{directory}: {len(split.shards)} of {split.n_shards} shards of {name} are built",
+                hint="run the same build again: it makes what is missing",
+            )
+        tasks = [Task(directory / file, facts, how) for file, facts in split.shards.items()]
+        found, done = [], 0
+        with bars("images") as show:
+            for _, of_shard in spread(check_shard, tasks, n_workers=n_workers):
+                found.append(of_shard)
+                done += len(of_shard.index)
+                show(f"checking {name}", done, split.n_records)
+        _check_together(name, split, found, index)
+        yield name, split
+
+
+def check_shard(task: Task) -> Found:
+    """Read one shard to its end: its bytes, its records, its images."""
+    with disk_errors(task.path):
+        size = task.path.stat().st_size
+        if size != task.facts.n_bytes:
+            raise _wrong(task.path, f"has {size} bytes, not {task.facts.n_bytes}")
+        sha256 = digest_file(task.path, ("sha256",))["sha256"]
+    if sha256 != task.facts.sha256:
+        raise _wrong(task.path, f"has the sha256 {sha256}, not {task.facts.sha256}")
+    try:
+        found = [_check_batch(task, batch) for batch in _batches(task.path)]
+    except tf.errors.DataLossError as error:
+        raise _wrong(task.path, f"is damaged: {error.message}") from error
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else []
+    result = Found(*columns) if columns else Found(*(np.zeros(0, t) for t in (int, int, "S1")))
+    if len(result.index) != task.facts.n_records:
+        raise _wrong(task.path, f"holds {len(result.index)} records, not {task.facts.n_records}")
+    return result
+
+
+def _batches(path: Path) -> Iterator[tf.Tensor]:
+    return iter(tf.data.TFRecordDataset(str(path)).batch(_BATCH))
+
+
+def _check_batch(task: Task, batch: tf.Tensor) -> tuple[Array, Array, Array]:
+    try:
+        parsed = tf.io.parse_example(batch, FEATURES)
+    except tf.errors.InvalidArgumentError as error:
+        raise _wrong(task.path, f"holds a record of another form: {error.message}") from error
+    records = {name: column.numpy() for name, column in parsed.items()}
+    for row, data in enumerate(records["image/encoded"] if task.how != "sha256" else ()):
+        name = records["image/filename"][row].decode()
+        try:
+            image = describe(data)
+            pixels = tf.io.decode_jpeg(data, channels=3) if task.how == "decode" else None
+        except (RecordError, tf.errors.InvalidArgumentError) as error:
+            raise _wrong(task.path, f"{name}: {getattr(error, 'message', error)}") from error
+        said = (records["image/height"][row], records["image/width"][row])
+        if (image.height, image.width) != said or not image.is_rgb_jpeg:
+            raise _wrong(task.path, f"{name} is not the image that its record describes")
+        if pixels is not None and tuple(pixels.shape[:2]) != said:
+            raise _wrong(task.path, f"{name} decodes to another size")
+    labels = records["image/class/label"] - FIRST_LABEL
+    return records["index"], labels, records["image/filename"].astype("S")
+
+
+def _check_together(
+    name: str, split: Split, found: list[Found], index: ExampleIndex | None
+) -> None:
+    """Every position once over all shards, with the name and the label of the index."""
+    positions = np.concatenate([each.index for each in found])
+    unique, counts = np.unique(positions, return_counts=True)
+    if len(unique) != len(positions):
+        raise RecordError(f"{name}: index {unique[counts > 1][0]} stands there twice", hint=_HINT)
+    if len(positions) != split.n_records:
+        raise RecordError(f"{name}: {len(positions)} records, not {split.n_records}", hint=_HINT)
+    if index is None:
+        return
+    names, labels, _ = columns_of(index, name)
+    if positions.min(initial=0) < 0 or positions.max(initial=-1) >= len(names):
+        raise RecordError(f"{name}: an index lies beyond the {len(names)} examples", hint=_HINT)
+    for what, column, published in (
+        ("label", np.concatenate([each.labels for each in found]), labels),
+        ("file name", np.concatenate([each.names for each in found]), names),
+    ):
+        wrong = np.flatnonzero(column != published[positions])
+        if len(wrong):
+            raise RecordError(
+                f"{name}: the record of index {positions[wrong[0]]} has the {what}"
+                f" {column[wrong[0]]!s}, not {published[positions[wrong[0]]]!s}",
+                hint=_HINT,
+            )
+
+
+def _wrong(path: Path, what: str) -> RecordError:
+    return RecordError(f"{path} {what}", hint=_HINT)
