@@ -179,6 +179,7 @@ def test_a_huge_file_is_fetched_only_by_who_insists(world, place):
     assert world.n_requests == 0
     assert here(place) == set()
     assert world.fetch(huge=True).read_bytes() == WHOLE
+    assert world.fetch().read_bytes() == WHOLE  # it is here: nothing is left to insist on
 
 
 def test_the_archives_of_models_are_huge(place):

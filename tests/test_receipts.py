@@ -11,7 +11,13 @@ from worlds import artifact, md5
 
 import memtools
 from memtools.artifacts.manifest import parse_registry
-from memtools.artifacts.receipts import Receipt, read_receipt, receipt_path, write_receipt
+from memtools.artifacts.receipts import (
+    Receipt,
+    read_receipt,
+    receipt_path,
+    stamp,
+    write_receipt,
+)
 from memtools.files import digest_file
 
 DATA = b"the bytes of a thing"
@@ -177,3 +183,10 @@ def test_a_receipt_with_a_strange_value_is_none_or_harmless(field, value, tmp_pa
             assert not receipt.fits(path, known())
         for part in receipt.parts:
             assert {"name", "size", "git_blob"} <= set(part)
+
+
+def test_a_file_touched_while_it_was_read_is_not_noted_as_verified(path, digests):
+    before = stamp(path)
+    path.write_bytes(path.read_bytes()[::-1])
+    write_receipt(path, known(), digests, PARTS, before=before)
+    assert read_receipt(path) is None

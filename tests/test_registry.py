@@ -371,3 +371,8 @@ def test_a_file_that_is_taken_is_refused_letter_case_aside(file):
 )
 def test_names_that_a_disk_may_take_for_one_are_a_clash(names, words):
     assert first_clash(names) == words
+
+
+def test_names_that_are_one_file_on_some_disks_clash():
+    assert first_clash(["é.npz", "e\u0301.npz"]) is not None
+    assert first_clash(["é.npz", "e.npz"]) is None

@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from memtools.artifacts.receipts import Receipt, read_receipt, write_receipt
+from memtools.artifacts.receipts import Receipt, read_receipt, stamp, write_receipt
 from memtools.artifacts.registry import Artifact, Registry
 from memtools.artifacts.settings import Settings
 from memtools.errors import (
@@ -142,6 +142,7 @@ def _check_digests(artifact: Artifact, path: Path) -> tuple[dict[str, str], dict
     earlier = read_receipt(path)
     if artifact.size is not None and path.stat().st_size != artifact.size:
         raise wrong_size(path, artifact.size, path.stat().st_size)
+    before = stamp(path)
     digests = read_digests(path, ALGORITHMS)
     expected = promised(artifact, earlier)
     unproven = earlier.digests if earlier and not artifact.checkable else {}
@@ -154,7 +155,7 @@ def _check_digests(artifact: Artifact, path: Path) -> tuple[dict[str, str], dict
             f"{path}: the registry has no digest of {artifact.name} as a whole",
             hint="nothing can be said about this file; ask its publisher for a digest",
         )
-    write_receipt(path, artifact, digests, earlier.parts if earlier else [])
+    write_receipt(path, artifact, digests, earlier.parts if earlier else [], before=before)
     return digests, expected
 
 

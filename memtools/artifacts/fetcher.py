@@ -19,7 +19,7 @@ from pathlib import Path
 
 from memtools.artifacts.assembly import Assembly
 from memtools.artifacts.checker import ALGORITHMS, promised, read_digests
-from memtools.artifacts.receipts import read_receipt, write_receipt
+from memtools.artifacts.receipts import read_receipt, stamp, write_receipt
 from memtools.artifacts.registry import Artifact
 from memtools.artifacts.settings import Settings
 from memtools.errors import BusyError, ConfigError, DiskError, IntegrityError, NetworkError
@@ -101,12 +101,12 @@ def join(
 def bring(artifact: Artifact, settings: Settings, terms: Terms) -> Path:
     """Publish an artifact in the directory of `settings`, unless it is there already."""
     target = settings.cache / artifact.file
-    _refuse(artifact, settings.cache, terms)
-    with disk_errors(settings.cache):
-        settings.cache.mkdir(parents=True, exist_ok=True)
     if _is_here(target, artifact):
         _sweep(Names(target))
         return target
+    _refuse(artifact, settings.cache, terms)
+    with disk_errors(settings.cache):
+        settings.cache.mkdir(parents=True, exist_ok=True)
     _clear_way(target, terms)
     if settings.offline and not all(part.path for part in artifact.parts):
         raise NetworkError(
@@ -170,17 +170,20 @@ def _clear_way(target: Path, terms: Terms) -> None:
 
 def _is_here(target: Path, artifact: Artifact) -> bool:
     """Whether the right file is there already: by its receipt, else by reading it."""
-    if not target.is_file():
-        return False
+    with disk_errors(target):
+        if not target.is_file():
+            return False
     receipt = read_receipt(target)
     if receipt and receipt.fits(target, artifact):
         log.info("%s: verified %s and untouched since", target, receipt.verified)
         return True
     expected = promised(artifact, receipt)
     if expected:
+        before = stamp(target)
         digests = read_digests(target, ALGORITHMS)
         if all(digests[name] == value for name, value in expected.items()):
-            write_receipt(target, artifact, digests, receipt.parts if receipt else [])
+            parts = receipt.parts if receipt else []
+            write_receipt(target, artifact, digests, parts, before=before)
             return True
     log.warning("%s is not the right file; it stays until the right one is here", target)
     return False

@@ -48,7 +48,7 @@ class Receipt:
 
     def fits(self, path: Path, artifact: Artifact) -> bool:
         """Whether the file is the one that was verified, and is what the registry wants now."""
-        return list(self.stamp) == _stamp(path) and all(
+        return list(self.stamp) == stamp(path) and all(
             self.digests.get(name) == value for name, value in artifact.digests.items()
         )
 
@@ -76,15 +76,23 @@ def write_receipt(
     artifact: Artifact,
     digests: Mapping[str, str],
     parts: Sequence[Mapping[str, Any]],
+    *,
+    before: Sequence[int] | None = None,
 ) -> None:
-    """Note that the file at `path`, just read to its end, has these digests, if it can be noted."""
+    """Note that the file at `path`, just read to its end, has these digests, if it can be noted.
+
+    before: its stamp from before it was read. A file that was touched meanwhile is not what
+    was read, and nothing is noted.
+    """
+    if before is not None and before != stamp(path):
+        return
     receipt = Receipt(
         artifact=artifact.name,
         digests=dict(digests),
         parts=list(parts),
         proven=artifact.checkable,
         verified=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        stamp=_stamp(path),
+        stamp=stamp(path),
         memtools=__version__,
     )
     content = json.dumps(dataclasses.asdict(receipt), indent=1).encode()
@@ -94,6 +102,7 @@ def write_receipt(
         log.warning("%s: not noted as verified (%s); it will be read again", path, error.strerror)
 
 
-def _stamp(path: Path) -> list[int]:
+def stamp(path: Path) -> list[int]:
+    """What changes when a file is touched: size, inode, mtime_ns, ctime_ns."""
     info = path.stat()
     return [info.st_size, info.st_ino, info.st_mtime_ns, info.st_ctime_ns]

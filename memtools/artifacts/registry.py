@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import unicodedata
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -164,10 +165,15 @@ def first_clash(names: Iterable[str]) -> str | None:
     """Words for the first name that an earlier one equals, letter case aside; None if none does."""
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.get(name.casefold())
+        other = seen.get(_folded(name))
         if other is not None:
             return (
                 f"{name!r} stands there twice" if other == name else f"{name!r} and {other!r} clash"
             )
-        seen[name.casefold()] = name
+        seen[_folded(name)] = name
     return None
+
+
+def _folded(name: str) -> str:
+    """As a disk that folds letter case and composes accents would have it."""
+    return unicodedata.normalize("NFC", name.casefold())
