@@ -54,37 +54,35 @@ def describe(data: bytes) -> Image:
 
 
 def _jpeg(data: bytes) -> Image:
-    """Marker by marker to the first scan; then the end marker must stand at the end."""
+    """Marker by marker to the first scan; then the end marker must stand behind it."""
     position, frame = 2, None
     while True:
-        position = data.find(b"\xff", position)
-        while data[position + 1 : position + 2] == b"\xff":  # fill bytes
+        while data[position : position + 2] == b"\xff\xff":  # fill bytes
             position += 1
-        if position < 0 or position + 4 > len(data):
+        if data[position : position + 1] != b"\xff" or position + 4 > len(data):
             raise RecordError("the JPEG is cut in its header", hint=_HINT)
         marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
-        if marker in _FRAMES:
-            try:
-                _, height, width, n_channels = struct.unpack_from(">BHHB", data, position + 4)
-            except struct.error as error:
-                raise RecordError("the JPEG is cut in its header", hint=_HINT) from error
+        if marker in _FRAMES and position + 10 <= len(data):
+            _, height, width, n_channels = struct.unpack_from(">BHHB", data, position + 4)
             frame = Image("JPEG", height, width, n_channels)
         if marker == 0xDA:
             break
-        position += 2 + length
+        position += 2 + max(length, 2)
     if frame is None or 0 in (frame.height, frame.width):
         raise RecordError("the JPEG has no dimensions", hint=_HINT)
-    # Whatever follows the end, as some cameras write, an end marker must come after the scan.
+    # Inside a scan this pair of bytes cannot stand; behind it anything may, as cameras write.
     if not data.endswith(_END) and data.find(_END, position) < 0:
         raise RecordError("the JPEG is cut: it has no end marker", hint=_HINT)
     return frame
 
 
 def _png(data: bytes) -> Image:
+    """Header and end chunk."""
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise RecordError("the PNG is cut in its header", hint=_HINT)
     width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
-    if b"IEND" not in data[-32:]:
+    end = data.rfind(b"IEND")
+    if end < 0 or end + 8 > len(data):
         raise RecordError("the PNG is cut: it has no end chunk", hint=_HINT)
     if 0 in (height, width) or colour not in _PNG_CHANNELS:
         raise RecordError("the PNG has no dimensions", hint=_HINT)
@@ -92,7 +90,24 @@ def _png(data: bytes) -> Image:
 
 
 def _gif(data: bytes) -> Image:
-    if len(data) < 13 or not data.rstrip(b"\0").endswith(b";"):
-        raise RecordError("the GIF is cut", hint=_HINT)
-    width, height = struct.unpack_from("<HH", data, 6)
+    """Block by block to the trailer."""
+    cut = RecordError("the GIF is cut", hint=_HINT)
+    try:
+        width, height, flags = struct.unpack_from("<HHB", data, 6)
+        position = 13 + _colours(flags)
+        while data[position] != 0x3B:
+            if data[position] == 0x2C:  # an image: its colours, then its code size
+                position += 10 + _colours(data[position + 9]) + 1
+            else:  # an extension: its kind
+                position += 2
+            while data[position]:  # blocks of data, each after its length
+                position += 1 + data[position]
+            position += 1
+    except (IndexError, struct.error):
+        raise cut from None
     return Image("GIF", height, width, 3)
+
+
+def _colours(flags: int) -> int:
+    """Bytes of the table of colours that these flags announce."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
