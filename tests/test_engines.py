@@ -1,0 +1,72 @@
+"""Work in this process and in others: the same results, and errors that are not lost."""
+
+import os
+import signal
+
+import pytest
+
+from memtools.engines import spread
+from memtools.errors import MemtoolsError, RecordError
+
+
+def square(n):
+    return n * n
+
+
+def where(n):
+    return os.getpid()
+
+
+def fail_at_three(n):
+    if n == 3:
+        raise RecordError("three is wrong", hint="leave it out")
+    return n
+
+
+def die(n):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_every_item_is_worked_on_once(n_workers):
+    found = list(spread(square, range(20), n_workers=n_workers))
+    assert sorted(found) == [(n, n * n) for n in range(20)]
+
+
+def test_one_worker_is_this_process_and_more_are_others():
+    assert {pid for _, pid in spread(where, range(3))} == {os.getpid()}
+    others = {pid for _, pid in spread(where, range(6), n_workers=2)}
+    assert others and os.getpid() not in others
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_an_error_ends_the_work_and_comes_as_it_was(n_workers):
+    begun = []
+
+    def items():
+        for n in range(1000):
+            begun.append(n)
+            yield n
+
+    with pytest.raises(RecordError, match="three is wrong") as caught:
+        list(spread(fail_at_three, items(), n_workers=n_workers))
+    assert caught.value.hint == "leave it out"
+    assert len(begun) < 50
+
+
+def test_a_worker_that_dies_without_a_word_is_noticed():
+    with pytest.raises(MemtoolsError, match="died without a word"):
+        list(spread(die, range(3), n_workers=2))
+
+
+def test_items_are_taken_as_they_are_needed():
+    taken = []
+
+    def items():
+        for n in range(100):
+            taken.append(n)
+            yield n
+
+    first = next(iter(spread(square, items(), n_workers=2)))
+    assert first[1] == first[0] ** 2
+    assert len(taken) <= 6
