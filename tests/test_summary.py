@@ -39,3 +39,9 @@ def test_the_highest_bar_is_as_wide_as_asked():
     assert [line.count("█") for line in lines] == [8, 4, 0]
     assert lines[0].split()[:4] == ["0.00", "to", "0.33", "10"]
     assert bars([0], [0, 1]) == ["  0.00 to  1.00         0 "]
+
+
+def test_infinite_numbers_do_not_spoil_a_range_or_its_json():
+    (facts,) = summarise({"a": np.array([-np.inf, 0.5, np.nan, np.inf])})
+    assert (facts.low, facts.high, facts.n_nan) == (0.5, 0.5, 1)
+    assert histogram(np.array([np.inf, 0.5]))[0].sum() == 1

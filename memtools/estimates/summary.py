@@ -23,7 +23,7 @@ class ArrayFacts:
     """One array, or all arrays of a name that ends in a class label.
 
     count: how many arrays. shapes: the smallest and the largest shape. low, high: the
-    range of the numbers; None for names. n_nan: how many are NaN.
+    range of the finite numbers; None for names. n_nan: how many are NaN.
     """
 
     name: str
@@ -39,13 +39,13 @@ class ArrayFacts:
         low, high = self.shapes if self.count else (array.shape, array.shape)
         self.shapes = (min(low, array.shape), max(high, array.shape))
         self.count += 1
-        if array.dtype.kind in "iuf" and array.size:
-            nan = np.isnan(array) if array.dtype.kind == "f" else np.zeros((), np.bool_)
-            self.n_nan += int(nan.sum())
-            if not nan.all():
+        if array.dtype.kind in "iuf":
+            self.n_nan += int(np.isnan(array).sum())
+            finite = array[np.isfinite(array)]
+            if finite.size:
                 known = [value for value in (self.low, self.high) if value is not None]
-                self.low = min([*known, float(np.nanmin(array))])
-                self.high = max([*known, float(np.nanmax(array))])
+                self.low = min([*known, float(finite.min())])
+                self.high = max([*known, float(finite.max())])
 
     @property
     def in_words(self) -> tuple[str, str, str, str]:
@@ -71,7 +71,7 @@ def summarise(arrays: Mapping[str, Array]) -> list[ArrayFacts]:
 
 def histogram(values: Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(counts [18], edges [19]) over [0, 1], or from the lowest value if that is below 0."""
-    known = values[~np.isnan(values)]
+    known = values[np.isfinite(values)]
     low = min(0.0, float(known.min(initial=0.0)))
     counts, edges = np.histogram(known, N_BINS, (low, max(1.0, float(known.max(initial=1.0)))))
     return counts, edges

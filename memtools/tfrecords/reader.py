@@ -79,7 +79,7 @@ def read_records(
     if batch_size is not None:
         examples = examples.batch(batch_size, drop_remainder=seed is not None)
         if seed is None:
-            examples = examples.map(lambda batch: _padded(batch, batch_size), deterministic=True)
+            examples = examples.map(lambda batch: _padded(batch, batch_size))
     return examples.prefetch(tf.data.AUTOTUNE)
 
 

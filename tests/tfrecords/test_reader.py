@@ -1,0 +1,97 @@
+"""Reading: the subset before decoding, every example once, the same pixels."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from memtools.errors import ConfigError
+from memtools.tfrecords import builder
+from memtools.tfrecords.reader import read_records, with_index
+from memtools.tfrecords.sources import open_source
+
+
+@pytest.fixture(scope="module")
+def records(folder, flat, imagenet, tmp_path_factory):
+    to = tmp_path_factory.mktemp("records")
+    index = imagenet.index
+    builder.build(open_source(folder), to, index, split="train", n_shards=8)
+    builder.build(open_source(flat), to, index, split="validation", n_shards=4)
+    return to
+
+
+def indices(dataset):
+    return [int(n) for batch in dataset for n in np.atleast_1d(batch["index"].numpy())]
+
+
+def test_every_example_comes_once_with_its_label(records, imagenet):
+    seen = {}
+    for example in read_records(records, "train", image_size=16):
+        seen[int(example["index"])] = int(example["label"])
+        assert example["image"].shape == (16, 16, 3) and example["image"].dtype == tf.float32
+    assert seen == dict(enumerate(imagenet.index.labels.tolist()))
+
+
+def test_a_mask_chooses_by_index(records):
+    mask = np.random.default_rng(0).random(2000) < 0.3
+    chosen = indices(read_records(records, "train", mask=mask, image_size=16))
+    assert sorted(chosen) == np.flatnonzero(mask).tolist()
+
+
+def test_without_a_seed_the_order_is_always_the_same_and_with_one_it_is_the_seeds(records):
+    def order(**options):
+        return indices(read_records(records, "train", image_size=16, **options))
+
+    assert order() == order()
+    assert order(seed=3) == order(seed=3) != order(seed=4)
+    assert sorted(order(seed=3)) == sorted(order())
+
+
+def test_evaluation_loses_no_example_and_marks_what_is_padding(records):
+    batches = list(read_records(records, "validation", batch_size=64, image_size=16))
+    assert {batch["image"].shape for batch in batches} == {(64, 16, 16, 3)}
+    valid = np.concatenate([batch["valid"].numpy() for batch in batches])
+    index = np.concatenate([batch["index"].numpy() for batch in batches])
+    assert sorted(index[valid]) == list(range(1000)) and valid.sum() == 1000 < len(valid)
+
+
+def test_training_batches_have_static_shapes(records):
+    dataset = read_records(
+        records, "train", batch_size=64, image_size=16, seed=0, dtype=tf.bfloat16
+    )
+    assert dataset.element_spec["image"].shape == (64, 16, 16, 3)
+    assert dataset.element_spec["image"].dtype == tf.bfloat16
+    assert sum(1 for _ in dataset) == 2000 // 64
+
+
+def test_workers_share_the_files(records):
+    shares = [
+        indices(read_records(records, "train", image_size=16, worker=(n, 3))) for n in range(3)
+    ]
+    assert sorted(n for share in shares for n in share) == list(range(2000))
+
+
+def test_the_centre_crop_is_that_of_the_decoded_source(records, imagenet):
+    example = next(iter(read_records(records, "train", image_size=16)))
+    name = str(imagenet.index.filenames[int(example["index"])])
+    pixels = tf.io.decode_image(imagenet.data[name], channels=3).numpy().astype(np.float32)
+    height, width = pixels.shape[:2]
+    side = round(min(height, width) * 16 / 48)
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    crop = tf.image.resize(pixels[top : top + side, left : left + side], [16, 16], "bicubic")
+    expected = np.clip(crop.numpy() / 255, 0, 1)
+    np.testing.assert_allclose(example["image"].numpy(), expected, atol=2 / 255)
+
+
+def test_the_published_index_joins_onto_any_data_set_with_names(imagenet):
+    names = [f"train/n0/{name}" for name in imagenet.index.filenames[[5, 0, 1999]]]
+    dataset = tf.data.Dataset.from_tensor_slices({"file_name": names})
+    found = [int(example["index"]) for example in with_index(dataset, imagenet.index)]
+    assert found == [5, 0, 1999]
+    stranger = tf.data.Dataset.from_tensor_slices({"file_name": ["none.JPEG"]})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not in the index"):
+        list(with_index(stranger, imagenet.index))
+
+
+def test_a_split_that_is_not_there_is_refused(records):
+    with pytest.raises(ConfigError, match="holds no records of 'test'"):
+        read_records(records, "test")
