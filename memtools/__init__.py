@@ -19,7 +19,9 @@ _HOMES = {
     "fetch": "memtools.artifacts.fetcher",
     "join": "memtools.artifacts.fetcher",
     "load": "memtools.artifacts.loader",
+    "read_records": "memtools.tfrecords.reader",
     "verify": "memtools.artifacts.checker",
+    "with_index": "memtools.tfrecords.reader",
 }
 
 if TYPE_CHECKING:
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from memtools.artifacts.fetcher import fetch as fetch
     from memtools.artifacts.fetcher import join as join
     from memtools.artifacts.loader import load as load
+    from memtools.tfrecords.reader import read_records as read_records
+    from memtools.tfrecords.reader import with_index as with_index
 
-__all__ = ["__version__", "fetch", "join", "load", "verify"]
+__all__ = ["__version__", "fetch", "join", "load", "read_records", "verify", "with_index"]
 
 
 def __getattr__(name: str) -> Any:

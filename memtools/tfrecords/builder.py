@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,15 +20,17 @@ import numpy as np
 import tensorflow as tf
 
 from memtools.engines import spread
-from memtools.errors import RecordError
+from memtools.errors import DiskError, RecordError
 from memtools.estimates.model import ExampleIndex
-from memtools.files import digest_file, disk_errors, publish, require_free
+from memtools.files import digest_file
 from memtools.progress import bars
+from memtools.tfrecords import metadata
 from memtools.tfrecords.images import Image, describe
 from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
 from memtools.tfrecords.plan import N_SHARDS, Shard, columns_of, make_plan
 from memtools.tfrecords.records import encode, shard_name
-from memtools.tfrecords.sources import Source
+from memtools.tfrecords.sources import Source, verify_tar
+from memtools.tfrecords.storage import Store, open_store
 
 SAVE_EVERY = 2.0  # seconds between two writings of dataset.json
 _SAMPLE = 200  # images whose size is looked at, where a source does not list sizes
@@ -39,7 +40,8 @@ _SAMPLE = 200  # images whose size is looked at, where a source does not list si
 class Task:
     """One shard to be written. decode: whether to decode every image, as a check."""
 
-    path: Path
+    store: Store
+    name: str
     shard: Shard
     source: Source
     texts: Mapping[bytes, bytes]
@@ -48,7 +50,7 @@ class Task:
 
 def build(
     source: Source,
-    directory: Path,
+    directory: Path | str,
     index: ExampleIndex,
     *,
     split: str,
@@ -56,21 +58,25 @@ def build(
     n_shards: int | None = None,
     n_workers: int = 1,
     decode: bool = False,
+    verify_source: bool = False,
     allow_missing: bool = False,
     skip: Sequence[str] = (),
     texts: Mapping[bytes, bytes] | None = None,
 ) -> Split:
     """Write all shards of a split that are not there yet; what `dataset.json` says in the end.
 
-    index: the published one. n_shards: 1024 for train, 128 for validation, as in the classic
-    sets. decode: decode every image, instead of checking its structure only. allow_missing:
-    accept a source that lacks images. skip: base names to leave out. texts: words of a synset.
+    directory: or a URL such as `gs://bucket/imagenet`. index: the published one. n_shards:
+    1024 for train, 128 for validation, as in the classic sets. decode: decode every image,
+    instead of checking its structure only. verify_source: first compare the md5 of the tar
+    with the publisher's. allow_missing: accept a source that lacks images. skip: base names to
+    leave out. texts: words of a synset.
 
     Raises RecordError for names or images that are wrong (and keeps every finished shard);
-    ConfigError if the directory was begun with something else; DiskError.
+    ChecksumError for a tar that is not the publisher's; ConfigError if the directory was begun
+    with something else; BusyError if another process builds there; DiskError.
     """
-    with disk_errors(directory):
-        directory.mkdir(parents=True, exist_ok=True)
+    store, texts = open_store(directory), texts or {}
+    source_md5 = verify_tar(source, split) if verify_source else ""
     shards = make_plan(
         source.listing(),
         index,
@@ -80,32 +86,39 @@ def build(
         allow_missing=allow_missing,
         skip=skip,
     )
-    texts = texts or {}
-    ledger = Ledger.open(directory)
-    present = _facts(shards, index, split, seed, texts)
-    ledger.splits.setdefault(split, present).require_same(present, ledger.path)
-    present = ledger.splits[split]
+    new = _facts(shards, index, split, seed, texts, source_md5)
     tasks = [
-        Task(directory / name, shard, source, _texts_of(shard, texts), decode)
+        Task(store, shard_name(split, shard.number, len(shards)), shard, source, texts, decode)
         for shard in shards
-        if (name := shard_name(split, shard.number, len(shards))) not in present.shards
     ]
-    require_free(directory, _size_of(tasks), f"the {split} set")
-    _write_all(tasks, ledger, present, n_workers)
+    del shards
+    with store.building():
+        ledger = Ledger.open(store)
+        ledger.splits.setdefault(split, new).require_same(new, store.path())
+        present, there = ledger.splits[split], store.names()
+        for gone in present.shards.keys() - there:
+            del present.shards[gone]
+        if present.shards and present.source_md5 != source_md5:
+            present.source_md5 = ""  # some of it comes from elsewhere
+        missing = [task for task in tasks if task.name not in present.shards]
+        store.require_free(_size_of(missing), f"the {split} set")
+        _write_all(missing, ledger, present, n_workers)
+        metadata.write(store, ledger.splits)
     return present
 
 
 def _write_all(tasks: Sequence[Task], ledger: Ledger, split: Split, n_workers: int) -> None:
     """Every shard, noted as soon as it is there."""
-    done, total, saved = 0, sum(len(task.shard.index) for task in tasks), time.monotonic()
+    done = sum(facts.n_records for facts in split.shards.values())
+    saved = time.monotonic()
     ledger.save()
     try:
         with bars("images") as show:
-            show(ledger.path.parent.name, 0, total)
+            show("building", done, split.n_records)
             for task, facts in spread(write_shard, tasks, n_workers=n_workers):
-                split.shards[task.path.name] = facts
+                split.shards[task.name] = facts
                 done += facts.n_records
-                show(ledger.path.parent.name, done, total)
+                show("building", done, split.n_records)
                 if time.monotonic() - saved > SAVE_EVERY:
                     ledger.save()
                     saved = time.monotonic()
@@ -115,16 +128,20 @@ def _write_all(tasks: Sequence[Task], ledger: Ledger, split: Split, n_workers: i
 
 def write_shard(task: Task) -> ShardFacts:
     """One shard under its final name, whole and durable."""
-    temporary = task.path.with_name(task.path.name + ".tmp")
     converted: dict[str, str] = {}
-    with disk_errors(task.path):
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for row in range(len(task.shard.index)):
-                writer.write(_record(task, row, converted))
-        sha256 = _fsync_and_digest(temporary)
-        facts = ShardFacts(len(task.shard.index), temporary.stat().st_size, sha256, converted)
-        publish(temporary, task.path)
-    return facts
+    n_records = len(task.shard.index)
+    with task.store.scratch(task.name) as temporary:
+        try:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for row in range(n_records):
+                    writer.write(_record(task, row, converted))
+        except tf.errors.OpError as error:  # images were looked at; this is about the file
+            raise DiskError(
+                f"{temporary}: {error.message}",
+                hint="free some space, then run the same command again: it goes on",
+            ) from error
+        sha256 = digest_file(temporary, ("sha256",))["sha256"]
+        return ShardFacts(n_records, temporary.stat().st_size, sha256, converted)
 
 
 def _record(task: Task, row: int, converted: dict[str, str]) -> bytes:
@@ -170,21 +187,13 @@ def _pixels(data: bytes, image: Image) -> tf.Tensor:
     return decode(data, channels=3)
 
 
-def _fsync_and_digest(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return digest_file(path, ("sha256",))["sha256"]
-
-
 def _facts(
     shards: Sequence[Shard],
     index: ExampleIndex,
     split: str,
     seed: int,
     texts: Mapping[bytes, bytes],
+    source_md5: str,
 ) -> Split:
     """What the split will be: everything that decides its bytes, in digests."""
     names, labels, synsets = columns_of(index, split)
@@ -194,11 +203,15 @@ def _facts(
     every = np.concatenate([shard.index for shard in shards])
     of_images.update(every.astype(np.int64).tobytes())
     of_images.update(repr(sorted(texts.items())).encode())
-    return Split(of_index.hexdigest(), of_images.hexdigest(), seed, len(shards), len(every))
-
-
-def _texts_of(shard: Shard, texts: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    return {synset: texts[synset] for synset in set(shard.synsets.tolist()) & texts.keys()}
+    return Split(
+        index=of_index.hexdigest(),
+        images=of_images.hexdigest(),
+        seed=seed,
+        n_shards=len(shards),
+        n_records=len(every),
+        n_examples=len(names),
+        source_md5=source_md5,
+    )
 
 
 def _size_of(tasks: Sequence[Task]) -> int:

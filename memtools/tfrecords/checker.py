@@ -18,15 +18,15 @@ import numpy as np
 import tensorflow as tf
 
 from memtools.engines import spread
-from memtools.errors import RecordError
+from memtools.errors import IntegrityError, RecordError
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
-from memtools.files import digest_file, disk_errors
 from memtools.progress import bars
 from memtools.tfrecords.images import describe
-from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
-from memtools.tfrecords.plan import columns_of
+from memtools.tfrecords.ledger import ShardFacts, Split, open_set
+from memtools.tfrecords.plan import SHOWN, columns_of
 from memtools.tfrecords.records import FEATURES, FIRST_LABEL
+from memtools.tfrecords.storage import Store
 
 How = Literal["sha256", "structure", "decode"]
 """How much of an image is proven: the file's bytes as built; its markers; its pixels, too."""
@@ -39,7 +39,8 @@ _HINT = "remove the shard and run the same build again: it makes what is missing
 class Task:
     """One shard to be checked."""
 
-    path: Path
+    store: Store
+    name: str
     facts: ShardFacts
     how: How
 
@@ -54,7 +55,7 @@ class Found:
 
 
 def check(
-    directory: Path,
+    directory: Path | str,
     index: ExampleIndex | None = None,
     *,
     how: How = "structure",
@@ -64,60 +65,68 @@ def check(
 
     index: the published one, for names and labels; without it only counts are compared.
 
-    Raises RecordError naming the first shard and record that are wrong.
+    Raises RecordError naming the first 20 shards that are wrong, and why.
     """
-    ledger = Ledger.open(directory)
-    if not ledger.splits:
-        raise RecordError(
-            f"{directory} holds no {ledger.path.name}: it is no set of memtools, or unfinished",
-            hint="memtools tfrecords build makes one",
-        )
+    ledger = open_set(directory)
     for name, split in ledger.splits.items():
         if not split.complete:
             raise RecordError(
                 f"{directory}: {len(split.shards)} of {split.n_shards} shards of {name} are built",
                 hint="run the same build again: it makes what is missing",
             )
-        tasks = [Task(directory / file, facts, how) for file, facts in split.shards.items()]
-        found, done = [], 0
+        tasks = [Task(ledger.store, file, facts, how) for file, facts in split.shards.items()]
+        found, wrong, done = [], [], 0
         with bars("images") as show:
-            for _, of_shard in spread(check_shard, tasks, n_workers=n_workers):
-                found.append(of_shard)
-                done += len(of_shard.index)
+            for task, of_shard in spread(look_at_shard, tasks, n_workers=n_workers):
+                if isinstance(of_shard, Found):
+                    found.append(of_shard)
+                else:
+                    wrong.append(of_shard)
+                done += task.facts.n_records
                 show(f"checking {name}", done, split.n_records)
+        if wrong:
+            raise _all_wrong(name, sorted(wrong), split)
         _check_together(name, split, found, index)
         yield name, split
 
 
+def look_at_shard(task: Task) -> Found | str:
+    """What a shard holds, or what is wrong with it."""
+    try:
+        return check_shard(task)
+    except IntegrityError as error:
+        return str(error)
+
+
 def check_shard(task: Task) -> Found:
     """Read one shard to its end: its bytes, its records, its images."""
-    with disk_errors(task.path):
-        size = task.path.stat().st_size
-        if size != task.facts.n_bytes:
-            raise _wrong(task.path, f"has {size} bytes, not {task.facts.n_bytes}")
-        sha256 = digest_file(task.path, ("sha256",))["sha256"]
+    if task.name not in task.store.names():
+        raise _wrong(task, "is not there")
+    size, sha256 = task.store.size_and_sha256(task.name)
+    if size != task.facts.n_bytes:
+        raise _wrong(task, f"has {size} bytes, not {task.facts.n_bytes}")
     if sha256 != task.facts.sha256:
-        raise _wrong(task.path, f"has the sha256 {sha256}, not {task.facts.sha256}")
+        raise _wrong(task, f"has the sha256 {sha256}, not {task.facts.sha256}")
     try:
-        found = [_check_batch(task, batch) for batch in _batches(task.path)]
+        found = [_check_batch(task, batch) for batch in _batches(task)]
     except tf.errors.DataLossError as error:
-        raise _wrong(task.path, f"is damaged: {error.message}") from error
+        raise _wrong(task, f"is damaged: {error.message}") from error
     columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else []
     result = Found(*columns) if columns else Found(*(np.zeros(0, t) for t in (int, int, "S1")))
     if len(result.index) != task.facts.n_records:
-        raise _wrong(task.path, f"holds {len(result.index)} records, not {task.facts.n_records}")
+        raise _wrong(task, f"holds {len(result.index)} records, not {task.facts.n_records}")
     return result
 
 
-def _batches(path: Path) -> Iterator[tf.Tensor]:
-    return iter(tf.data.TFRecordDataset(str(path)).batch(_BATCH))
+def _batches(task: Task) -> Iterator[tf.Tensor]:
+    return iter(tf.data.TFRecordDataset(task.store.path(task.name)).batch(_BATCH))
 
 
 def _check_batch(task: Task, batch: tf.Tensor) -> tuple[Array, Array, Array]:
     try:
         parsed = tf.io.parse_example(batch, FEATURES)
     except tf.errors.InvalidArgumentError as error:
-        raise _wrong(task.path, f"holds a record of another form: {error.message}") from error
+        raise _wrong(task, f"holds a record of another form: {error.message}") from error
     records = {name: column.numpy() for name, column in parsed.items()}
     for row, data in enumerate(records["image/encoded"] if task.how != "sha256" else ()):
         name = records["image/filename"][row].decode()
@@ -125,12 +134,12 @@ def _check_batch(task: Task, batch: tf.Tensor) -> tuple[Array, Array, Array]:
             image = describe(data)
             pixels = tf.io.decode_jpeg(data, channels=3) if task.how == "decode" else None
         except (RecordError, tf.errors.InvalidArgumentError) as error:
-            raise _wrong(task.path, f"{name}: {getattr(error, 'message', error)}") from error
+            raise _wrong(task, f"{name}: {getattr(error, 'message', error)}") from error
         said = (records["image/height"][row], records["image/width"][row])
         if (image.height, image.width) != said or not image.is_rgb_jpeg:
-            raise _wrong(task.path, f"{name} is not the image that its record describes")
+            raise _wrong(task, f"{name} is not the image that its record describes")
         if pixels is not None and tuple(pixels.shape[:2]) != said:
-            raise _wrong(task.path, f"{name} decodes to another size")
+            raise _wrong(task, f"{name} decodes to another size")
     labels = records["image/class/label"] - FIRST_LABEL
     return records["index"], labels, records["image/filename"].astype("S")
 
@@ -163,5 +172,15 @@ def _check_together(
             )
 
 
-def _wrong(path: Path, what: str) -> RecordError:
-    return RecordError(f"{path} {what}", hint=_HINT)
+def _wrong(task: Task, what: str) -> RecordError:
+    return RecordError(f"{task.name} {what}", hint=_HINT)
+
+
+def _all_wrong(name: str, wrong: list[str], split: Split) -> RecordError:
+    rest = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    return RecordError(
+        f"{len(wrong)} of {split.n_shards} shards of {name} are wrong: "
+        + "; ".join(wrong[:SHOWN])
+        + rest,
+        hint=_HINT,
+    )

@@ -18,6 +18,7 @@ from memtools.errors import RecordError
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GIF = (b"GIF87a", b"GIF89a")
 _END = b"\xff\xd9"
+MAX_PIXELS = 178_956_970  # as in Pillow: beyond it an image is a bomb, not a photograph
 # Start of frame, baseline to lossless; C4, C8 and CC are tables, not frames.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -40,7 +41,14 @@ class Image:
 
 
 def describe(data: bytes) -> Image:
-    """The facts of an image file; RecordError if it is none, empty, or cut."""
+    """The facts of an image file; RecordError if it is none, empty, cut, or a bomb."""
+    image = _described(data)
+    if image.height * image.width > MAX_PIXELS:
+        raise RecordError(f"the image claims {image.height} x {image.width} pixels", hint=_HINT)
+    return image
+
+
+def _described(data: bytes) -> Image:
     if data.startswith(b"\xff\xd8"):
         return _jpeg(data)
     if data.startswith(_PNG):

@@ -1,6 +1,6 @@
 """What a directory of records holds: `dataset.json`, the list of its finished shards.
 
-    ledger = Ledger.open(directory)
+    ledger = Ledger.open(store)
     ledger.splits["train"].shards["train-00000-of-01024"].sha256
 
 A shard counts as built when it stands here. The ledger also says what was built, so that
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from memtools.errors import ConfigError, RecordError
-from memtools.files import disk_errors, write_atomically
+from memtools.tfrecords.storage import Store, open_store
 
 NAME = "dataset.json"
 
@@ -32,13 +32,19 @@ class ShardFacts:
 
 @dataclasses.dataclass
 class Split:
-    """One split. index: sha256 of names and labels; images: of which of them are in, and where."""
+    """One split.
+
+    index: sha256 of names and labels; images: of which of them are in, and where. n_examples:
+    how many the index has. source_md5: of the publisher's tar, if that was compared.
+    """
 
     index: str
     images: str
     seed: int
     n_shards: int
     n_records: int
+    n_examples: int
+    source_md5: str = ""
     shards: dict[str, ShardFacts] = dataclasses.field(default_factory=dict)
 
     @property
@@ -46,7 +52,14 @@ class Split:
         """Whether every shard is built."""
         return len(self.shards) == self.n_shards
 
-    def require_same(self, other: Split, where: Path) -> None:
+    @property
+    def converted(self) -> dict[str, str]:
+        """What was no RGB JPEG: the kind that it was, by base name."""
+        return {
+            name: kind for each in self.shards.values() for name, kind in each.converted.items()
+        }
+
+    def require_same(self, other: Split, where: str) -> None:
         """Raise ConfigError unless both describe the same records in the same files."""
         for field in ("index", "seed", "n_shards", "images"):
             if getattr(self, field) != getattr(other, field):
@@ -68,32 +81,42 @@ _WORDS = {
 class Ledger:
     """`dataset.json` of one directory."""
 
-    path: Path
+    store: Store
     splits: dict[str, Split]
 
     @classmethod
-    def open(cls, directory: Path) -> Self:
+    def open(cls, store: Store) -> Self:
         """The ledger of a directory; an empty one if there is none yet."""
-        path = directory / NAME
-        if not path.exists():
-            return cls(path, {})
+        if NAME not in store.names():
+            return cls(store, {})
         try:
-            with disk_errors(path):
-                document = json.loads(path.read_text("utf-8"))
-            return cls(path, {name: _split(facts) for name, facts in document["splits"].items()})
+            document = json.loads(store.read(NAME))
+            return cls(store, {name: _split(facts) for name, facts in document["splits"].items()})
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise RecordError(
-                f"{path} is damaged ({error})", hint="build the set anew in another directory"
+                f"{store.path(NAME)} is damaged ({error})",
+                hint="build the set anew in another directory",
             ) from error
 
     def save(self) -> None:
         """Write it, whole or not at all."""
         splits = {name: dataclasses.asdict(split) for name, split in self.splits.items()}
         content = json.dumps({"format": 1, "splits": splits}, indent=1, sort_keys=True)
-        with disk_errors(self.path):
-            write_atomically(self.path, content.encode())
+        self.store.write(NAME, content.encode())
 
 
 def _split(facts: dict[str, Any]) -> Split:
     shards = {name: ShardFacts(**each) for name, each in facts["shards"].items()}
     return Split(**{**facts, "shards": shards})
+
+
+def open_set(where: Path | str) -> Ledger:
+    """The ledger of a set that must be there; RecordError if there is none."""
+    store = open_store(where)
+    ledger = Ledger.open(store)
+    if not ledger.splits:
+        raise RecordError(
+            f"{where} holds no {NAME}: it is no set of memtools",
+            hint="memtools tfrecords build makes one",
+        )
+    return ledger

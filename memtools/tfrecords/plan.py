@@ -59,7 +59,7 @@ def make_plan(
     class, with the first 20 of each; ConfigError if the index has no names of this split.
     """
     names, labels, synsets = columns_of(index, split)
-    skipped = np.isin(names, np.array(skip, "S")) if len(skip) else np.zeros(len(names), np.bool_)
+    skipped = _marked(names, skip)
     rows = _rows(listing, names, synsets, skipped, allow_missing)
     permutation = np.random.default_rng(np.random.SeedSequence(seed)).permutation(len(names))
     permutation = permutation[rows[permutation] >= 0]
@@ -115,12 +115,15 @@ def _rows(
     order = np.argsort(listing.names, kind="stable")
     found = listing.names[order]
     twice = found[1:][found[1:] == found[:-1]]
-    unknown = listing.names[~np.isin(listing.names, names)]
     if len(found):
         at = np.minimum(np.searchsorted(found, names), len(found) - 1)
         rows = np.where(found[at] == names, order[at], -1)
     else:
         rows = np.full(len(names), -1)
+    met = np.zeros(len(listing.names), np.bool_)
+    met[rows[rows >= 0]] = True
+    unknown = listing.names[~met]
+    unknown = unknown[~np.isin(unknown, twice)]
     folders = listing.synsets[rows] if len(found) else np.zeros(len(names), "S1")
     mislabelled = (rows >= 0) & (folders != b"") & (folders != synsets)
     rows[skipped] = -1
@@ -131,12 +134,28 @@ def _rows(
         "there twice": twice,
         "in a folder of another class": names[mislabelled],
     }
-    if wrong := [_words(what, which) for what, which in troubles.items() if len(which)]:
+    wrong = {what: which for what, which in troubles.items() if len(which)}
+    if wrong:
         raise RecordError(
-            "the images are not those of the index: " + "; ".join(wrong),
-            hint="complete the source, or add --allow-missing for a deliberate subset",
+            "the images are not those of the index: "
+            + "; ".join(_words(what, which) for what, which in wrong.items()),
+            hint="complete the source, or add --allow-missing for a deliberate subset"
+            if wrong.keys() == {"missing"}
+            else "is it the right source for this index and split? put these names right first",
         )
     return rows
+
+
+def _marked(names: Array, skip: Sequence[str]) -> Array:
+    """Which names are to be left out, bool [n]; ConfigError for one that is not there."""
+    wanted = np.array([name.encode() for name in skip], "S")
+    unknown = wanted[~np.isin(wanted, names)]
+    if len(unknown):
+        raise ConfigError(
+            "to be left out, but not in the index: " + _words("names", unknown),
+            hint="list base names of the index, one in a line",
+        )
+    return np.isin(names, wanted)
 
 
 def _words(what: str, names: Array) -> str:

@@ -10,6 +10,7 @@ numbers of a 70 % subset costs more than reading it does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, RecordError
 from memtools.estimates.model import ExampleIndex
+from memtools.tfrecords.ledger import Ledger, Split
 from memtools.tfrecords.records import FEATURES, FIRST_LABEL
+from memtools.tfrecords.storage import Store, open_store
 
 IMAGE_SIZE = 224  # pixels (Feldman & Zhang 2020, ResNet-50 on ImageNet)
 CENTRE_PADDING = 32  # of the centre crop for evaluation, in pixels of the resized image
@@ -54,13 +57,12 @@ def read_records(
     [batch_size], tells padding from examples, so that none is lost. Without a batch size: single
     examples.
 
-    Raises ConfigError if there are no records of that split.
+    Raises ConfigError if there are no records of that split, or for a mask of another length;
+    RecordError if shards are missing.
     """
-    files = sorted(tf.io.gfile.glob(f"{directory}/{split}-?????-of-?????"))
-    if not files:
-        raise ConfigError(
-            f"{directory} holds no records of {split!r}", hint="memtools tfrecords build makes them"
-        )
+    store = open_store(directory)
+    files = [store.path(name) for name in _shards(store, split)]
+    _require_mask(mask, Ledger.open(store).splits.get(split))
     examples = _selected(_records(files, seed, worker), mask)
     if seed is not None:
         examples = examples.shuffle(SHUFFLE, seed=seed)
@@ -114,6 +116,41 @@ def with_index(
             return {**example, "index": tf.identity(found)}
 
     return dataset.map(add, tf.data.AUTOTUNE)
+
+
+def _shards(store: Store, split: str) -> list[str]:
+    """The names of a split's shards: all of one set."""
+    pattern = re.compile(re.escape(split) + r"-(\d{5})-of-(\d{5})")
+    found = {name: match for name in store.names() if (match := pattern.fullmatch(name))}
+    if not found:
+        raise ConfigError(
+            f"{store.path()} holds no records of {split!r}",
+            hint="memtools tfrecords build makes them",
+        )
+    totals = {int(match[2]) for match in found.values()}
+    if totals != {len(found)}:
+        raise RecordError(
+            f"{store.path()} holds {len(found)} shards of {split} out of"
+            f" {' and '.join(map(str, sorted(totals)))}",
+            hint="finish its build, or take foreign shards away",
+        )
+    return sorted(found)
+
+
+def _require_mask(mask: NDArray[np.bool_] | None, split: Split | None) -> None:
+    """A mask of another length would select something else, or nothing."""
+    if mask is None:
+        return
+    if mask.dtype != np.bool_ or mask.ndim != 1:
+        raise ConfigError(
+            f"a mask is bool [n], not {mask.dtype} {list(mask.shape)}",
+            hint="from indices: mask = np.zeros(n, bool); mask[indices] = True",
+        )
+    if split is not None and len(mask) != split.n_examples:
+        raise ConfigError(
+            f"the mask has {len(mask):,} entries, the index {split.n_examples:,} examples",
+            hint="a mask has one entry for each example of the index, in its order",
+        )
 
 
 def _records(files: list[str], seed: int | None, worker: tuple[int, int]) -> tf.data.Dataset:

@@ -20,11 +20,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from memtools.errors import ConfigError, RecordError
+from memtools.errors import ChecksumError, ConfigError, RecordError
 from memtools.estimates.npz import Array
-from memtools.files import disk_errors
+from memtools.files import digest_file, disk_errors
+from memtools.progress import bars
 
 BLOCK = 512  # bytes, of a tar
+TAR_MD5 = {  # of ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar, as torchvision lists them
+    "train": "1d675b47d978889d74fa0da5fadfb00e",
+    "validation": "29b22e2961454d5413ddabcf34fc5622",
+}
 _CUT = "the tar is cut or damaged: get it again, and compare its md5 (--verify-source)"
 
 
@@ -172,6 +177,34 @@ def open_source(path: Path) -> Source:
     with disk_errors(path):
         entries = _scan(path)
     return Folder(path) if any(entry.is_dir() for entry in entries) else FlatFolder(path)
+
+
+def verify_tar(source: Source, split: str) -> str:
+    """The md5 of an official tar, read to its end; ChecksumError if it is another."""
+    if not isinstance(source, Tar):
+        raise ConfigError(
+            "only the official tars have a published digest, folders have none",
+            hint="give the tar itself, or leave out --verify-source",
+        )
+    size = source.path.stat().st_size
+    done = 0
+    with disk_errors(source.path), bars() as show:
+
+        def advance(n_bytes: int) -> None:
+            nonlocal done
+            done += n_bytes
+            show("verifying", done, size)
+
+        actual = digest_file(source.path, ("md5",), advance=advance)["md5"]
+    if actual != TAR_MD5[split]:
+        raise ChecksumError(
+            f"{source.path} has the md5 {actual}, not {TAR_MD5[split]}",
+            path=source.path,
+            expected=TAR_MD5[split],
+            actual=actual,
+            hint="get the tar again; or leave out --verify-source if it is meant to be another",
+        )
+    return actual
 
 
 def _scan(directory: Path) -> list[os.DirEntry[str]]:

@@ -17,6 +17,7 @@ from memtools.estimates.about import save
 from memtools.tfrecords import builder, records
 from memtools.tfrecords.ledger import Ledger
 from memtools.tfrecords.sources import open_source
+from memtools.tfrecords.storage import open_store
 
 
 def built(source, to, imagenet, split="train", n_shards=8, **options):
@@ -63,7 +64,7 @@ def test_every_image_is_in_one_record_with_what_the_index_says(reference, imagen
 
 def test_what_is_no_rgb_jpeg_is_converted_and_reported(reference, imagenet):
     to, shards = reference
-    facts = Ledger.open(to).splits["train"]
+    facts = Ledger.open(open_store(to)).splits["train"]
     converted = {k: v for each in facts.shards.values() for k, v in each.converted.items()}
     expected = {name: o for name, o in imagenet.odd.items() if o["format"] == "PNG"}
     cmyk = {name for name, o in imagenet.odd.items() if o["mode"] == "CMYK"}
@@ -80,7 +81,7 @@ def test_what_is_no_rgb_jpeg_is_converted_and_reported(reference, imagenet):
 
 def test_the_ledger_holds_counts_bytes_and_digests(reference):
     to, shards = reference
-    split = Ledger.open(to).splits["train"]
+    split = Ledger.open(open_store(to)).splits["train"]
     assert split.complete and split.n_records == 2000
     for name, data in shards.items():
         facts = split.shards[name]
@@ -105,7 +106,7 @@ def test_a_flat_folder_and_its_tar_give_the_same_bytes(flat, imagenet, tmp_path)
 def test_a_rerun_builds_only_what_is_missing(folder, reference, imagenet, tmp_path):
     _, expected = reference
     built(folder, tmp_path, imagenet)
-    ledger = Ledger.open(tmp_path)
+    ledger = Ledger.open(open_store(tmp_path))
     lost = "train-00003-of-00008"
     del ledger.splits["train"].shards[lost]
     ledger.save()
@@ -151,7 +152,7 @@ def test_a_damaged_image_stops_the_build_by_name_unless_it_is_left_out(
             built(folder, tmp_path, imagenet, n_workers=n_workers)
         assert "--skip-bad" in caught.value.hint
         names = {path.name for path in tmp_path.glob("train-*-of-00008")}
-        noted = set(Ledger.open(tmp_path).splits["train"].shards)
+        noted = set(Ledger.open(open_store(tmp_path)).splits["train"].shards)
         assert noted <= names and (n_workers > 1 or noted == names)  # what is finished is kept
         shards = built(folder, tmp_path / "without", imagenet, skip=[name])
         assert len(shards) == 8
@@ -187,6 +188,7 @@ CHILD = """
 import sys, pathlib, numpy as np
 from memtools.tfrecords.builder import build
 from memtools.tfrecords.sources import open_source
+from memtools.tfrecords.storage import open_store
 from memtools.artifacts.loader import load
 if __name__ == "__main__":
     index = load(pathlib.Path(sys.argv[2])).index

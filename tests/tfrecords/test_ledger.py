@@ -6,17 +6,18 @@ import pytest
 
 from memtools.errors import ConfigError, RecordError
 from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
+from memtools.tfrecords.storage import open_store
 
-SPLIT = Split("aa", "bb", seed=0, n_shards=2, n_records=10)
+SPLIT = Split("aa", "bb", seed=0, n_shards=2, n_records=10, n_examples=10)
 
 
 def test_what_is_saved_is_read_back(tmp_path):
-    ledger = Ledger.open(tmp_path)
+    ledger = Ledger.open(open_store(tmp_path))
     assert ledger.splits == {}
     facts = ShardFacts(5, 1000, "cc", {"a.JPEG": "PNG"})
     ledger.splits["train"] = dataclasses.replace(SPLIT, shards={"train-00000-of-00002": facts})
     ledger.save()
-    again = Ledger.open(tmp_path)
+    again = Ledger.open(open_store(tmp_path))
     assert again.splits == ledger.splits
     assert not again.splits["train"].complete
     again.splits["train"].shards["train-00001-of-00002"] = facts
@@ -34,7 +35,7 @@ def test_what_is_saved_is_read_back(tmp_path):
 )
 def test_another_set_is_not_mixed_in(tmp_path, field, value, words):
     with pytest.raises(ConfigError, match=words):
-        SPLIT.require_same(dataclasses.replace(SPLIT, **{field: value}), tmp_path)
+        SPLIT.require_same(dataclasses.replace(SPLIT, **{field: value}), str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -43,4 +44,4 @@ def test_another_set_is_not_mixed_in(tmp_path, field, value, words):
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "dataset.json").write_text(content)
     with pytest.raises(RecordError, match=r"dataset\.json is damaged"):
-        Ledger.open(tmp_path)
+        Ledger.open(open_store(tmp_path))

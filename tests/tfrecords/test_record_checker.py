@@ -13,6 +13,7 @@ from memtools.tfrecords import builder
 from memtools.tfrecords.checker import check
 from memtools.tfrecords.ledger import Ledger
 from memtools.tfrecords.sources import open_source
+from memtools.tfrecords.storage import open_store
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def rewrite(records, serialized, *, honest=True):
         for record in serialized:
             writer.write(record)
     if honest:
-        data, ledger = path.read_bytes(), Ledger.open(records)
+        data, ledger = path.read_bytes(), Ledger.open(open_store(records))
         facts = ledger.splits["validation"].shards[path.name]
         ledger.splits["validation"].shards[path.name] = dataclasses.replace(
             facts, n_bytes=len(data), sha256=hashlib.sha256(data).hexdigest()
@@ -113,7 +114,7 @@ def test_an_image_that_is_cut_is_found_by_structure_but_not_by_sha256(records, i
 
 
 def test_what_is_unfinished_or_no_set_is_called_that(records, tmp_path):
-    ledger = Ledger.open(records)
+    ledger = Ledger.open(open_store(records))
     del ledger.splits["validation"].shards["validation-00002-of-00004"]
     ledger.save()
     with pytest.raises(RecordError, match="3 of 4 shards of validation are built"):

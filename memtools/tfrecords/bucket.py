@@ -1,0 +1,88 @@
+"""A set of records in a bucket (`gs://...`), through TensorFlow's file systems.
+
+An object of a bucket appears when its upload has ended, so nothing is renamed there. A
+shard is written to a temporary file of this machine first: that needs the room of one shard
+for each worker. There are no locks: two builds of one set do twice the work, and write the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow as tf
+
+from memtools.errors import DiskError
+from memtools.files import CHUNK
+
+
+@dataclasses.dataclass(frozen=True)
+class Bucket:
+    """A directory under a URL."""
+
+    root: str
+
+    def path(self, name: str = "") -> str:
+        """The URL of a file."""
+        return f"{self.root}/{name}" if name else self.root
+
+    def names(self) -> set[str]:
+        """The files that are there; none if the directory is not."""
+        with _bucket_errors(self.root):
+            if not tf.io.gfile.exists(self.root):
+                return set()
+            return {name.rstrip("/") for name in tf.io.gfile.listdir(self.root)}
+
+    def read(self, name: str) -> bytes:
+        """A small file."""
+        with _bucket_errors(self.path(name)), tf.io.gfile.GFile(self.path(name), "rb") as file:
+            return bytes(file.read())
+
+    def write(self, name: str, data: bytes) -> None:
+        """A small file; it appears when it is closed."""
+        with _bucket_errors(self.path(name)), tf.io.gfile.GFile(self.path(name), "wb") as file:
+            file.write(data)
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """A temporary file of this machine, uploaded in the end."""
+        with tempfile.TemporaryDirectory(prefix="memtools-") as directory:
+            temporary = Path(directory) / name
+            yield temporary
+            with _bucket_errors(self.path(name)):
+                tf.io.gfile.copy(str(temporary), self.path(name), overwrite=True)
+
+    def size_and_sha256(self, name: str) -> tuple[int, str]:
+        """Of a file, read to its end."""
+        sha256, size = hashlib.sha256(), 0
+        with _bucket_errors(self.path(name)), tf.io.gfile.GFile(self.path(name), "rb") as file:
+            while data := file.read(CHUNK):
+                sha256.update(data)
+                size += len(data)
+        return size, sha256.hexdigest()
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """Make the directory; there are no locks."""
+        with _bucket_errors(self.root):
+            tf.io.gfile.makedirs(self.root)
+        yield
+
+    def require_free(self, n_bytes: int, what: str) -> None:
+        """Buckets have no end."""
+
+
+@contextlib.contextmanager
+def _bucket_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise DiskError(
+            f"{path}: {error.message}",
+            hint="check the address and your right to write there, then run the same command again",
+        ) from error
