@@ -10,42 +10,26 @@ interruption; what `dataset.json` lists is not built again.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from memtools.engines import spread
-from memtools.errors import DiskError, RecordError
 from memtools.estimates.model import ExampleIndex
-from memtools.files import digest_file
 from memtools.progress import bars
 from memtools.tfrecords import metadata
-from memtools.tfrecords.images import Image, describe
-from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
+from memtools.tfrecords.ledger import Ledger, Split
 from memtools.tfrecords.plan import N_SHARDS, Shard, columns_of, make_plan
-from memtools.tfrecords.records import encode, shard_name
+from memtools.tfrecords.records import shard_name
 from memtools.tfrecords.sources import Source, verify_tar
-from memtools.tfrecords.storage import Store, open_store
+from memtools.tfrecords.storage import open_store
+from memtools.tfrecords.writer import Task, write_shard
 
 SAVE_EVERY = 2.0  # seconds between two writings of dataset.json
 _SAMPLE = 200  # images whose size is looked at, where a source does not list sizes
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One shard to be written. decode: whether to decode every image, as a check."""
-
-    store: Store
-    name: str
-    shard: Shard
-    source: Source
-    texts: Mapping[bytes, bytes]
-    decode: bool
 
 
 def build(
@@ -124,67 +108,6 @@ def _write_all(tasks: Sequence[Task], ledger: Ledger, split: Split, n_workers: i
                     saved = time.monotonic()
     finally:
         ledger.save()
-
-
-def write_shard(task: Task) -> ShardFacts:
-    """One shard under its final name, whole and durable."""
-    converted: dict[str, str] = {}
-    n_records = len(task.shard.index)
-    with task.store.scratch(task.name) as temporary:
-        try:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for row in range(n_records):
-                    writer.write(_record(task, row, converted))
-        except tf.errors.OpError as error:  # images were looked at; this is about the file
-            raise DiskError(
-                f"{temporary}: {error.message}",
-                hint="free some space, then run the same command again: it goes on",
-            ) from error
-        sha256 = digest_file(temporary, ("sha256",))["sha256"]
-        return ShardFacts(n_records, temporary.stat().st_size, sha256, converted)
-
-
-def _record(task: Task, row: int, converted: dict[str, str]) -> bytes:
-    shard = task.shard
-    name, synset = bytes(shard.names[row]), bytes(shard.synsets[row])
-    data = task.source.read(name, bytes(shard.folders[row]), shard.places[row])
-    try:
-        image = describe(data)
-        if not image.is_rgb_jpeg:
-            converted[name.decode()] = "CMYK" if image.kind == "JPEG" else image.kind
-            data = to_rgb_jpeg(data, image)
-        elif task.decode:
-            _pixels(data, image)
-    except (RecordError, tf.errors.InvalidArgumentError) as error:
-        raise RecordError(
-            f"{name.decode()}: {getattr(error, 'message', error)}",
-            hint="get the image again, or list its name in a --skip-bad file",
-        ) from error
-    return encode(
-        index=int(shard.index[row]),
-        image=data,
-        height=image.height,
-        width=image.width,
-        filename=name,
-        label=int(shard.labels[row]),
-        synset=synset,
-        text=task.texts.get(synset, synset),
-    )
-
-
-def to_rgb_jpeg(data: bytes, image: Image) -> bytes:
-    """The image as an RGB JPEG of quality 100, as in the existing sets."""
-    return bytes(tf.io.encode_jpeg(_pixels(data, image), format="rgb", quality=100).numpy())
-
-
-def _pixels(data: bytes, image: Image) -> tf.Tensor:
-    """The decoded image, uint8 [height, width, 3]; InvalidArgumentError if it does not decode."""
-    decode: Callable[..., tf.Tensor] = {
-        "JPEG": tf.io.decode_jpeg,
-        "PNG": tf.io.decode_png,
-        "GIF": lambda data, channels: tf.io.decode_gif(data)[0, :, :, :channels],
-    }[image.kind]
-    return decode(data, channels=3)
 
 
 def _facts(
