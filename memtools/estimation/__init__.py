@@ -1,0 +1,1 @@
+"""From runs to estimates: exact counts, then memorization, influence and their errors."""

@@ -1,0 +1,1 @@
+"""What a trained run leaves behind, and thousands of them."""
