@@ -11,7 +11,9 @@ The published names, n_k being the size of class k:
     tt_classidx_{K}   int [n_test_k]     position exactly once
     infl_matrix_class{K}  float [n_train_k, n_test_k], within [-1, 1], or NaN
     tr_mem_se         float [n_train]    standard error (not in the published files)
+    tr_mem_low, tr_mem_high  float [n_train]  95 % interval (likewise)
     tr_n_in, tr_n_out int [n_train]      runs with and without the example (likewise)
+    infl_se_class{K}  float [n_train_k, n_test_k]  standard error (likewise)
 
     pairs:   tr_idx, tt_idx int [n_pairs]; infl, mem float [n_pairs]
     cscores: scores float [n], within [0, 1]; labels int [n]; filenames names [n]
@@ -33,7 +35,7 @@ from memtools.errors import SchemaError
 from memtools.estimates.npz import Array, Npz, read_npy
 from memtools.files import disk_errors
 
-_CLASS = re.compile(r"(tr_classidx_|tt_classidx_|infl_matrix_class)(\d+)")
+_CLASS = re.compile(r"(tr_classidx_|tt_classidx_|infl_matrix_class|infl_se_class)(\d+)")
 _EXTRA = {"about"}  # what memtools itself adds to a file
 _HINT = "the bytes are as they were read; the numbers are not what such a file holds: do not use it"
 
@@ -80,7 +82,7 @@ def _check_pairs(arrays: Mapping[str, Array]) -> None:
 def _check_scores(arrays: Mapping[str, Array]) -> None:
     _exactly(arrays, {"scores"}, {"labels", "filenames"})
     n = len(_vector(arrays, "scores"))
-    _numbers(arrays, "scores", (n,), low=0, nan=False)
+    _numbers(arrays, "scores", (n,), low=0, nan="about" in arrays)  # ours: where undefined
     if "labels" in arrays:
         _integers(arrays, "labels", n)
     if "filenames" in arrays:
@@ -99,15 +101,18 @@ def _check_estimates(arrays: Mapping[str, Array]) -> None:
     for label in classes:
         shape = (len(arrays[f"tr_classidx_{label}"]), len(arrays[f"tt_classidx_{label}"]))
         _numbers(arrays, f"infl_matrix_class{label}", shape, low=-1, nan=True)
+        if f"infl_se_class{label}" in arrays:
+            _numbers(arrays, f"infl_se_class{label}", shape, low=0, nan=True)
     known_names = {match[0] for match in found} | _EXTRA
     known_names |= {f"{side}_{name}" for side in ("tr", "tt") for name in ("labels", "filenames")}
-    known_names |= {"tr_mem", "tr_mem_se", "tr_n_in", "tr_n_out"}
+    known_names |= {f"tr_{name}" for name in ("mem", "mem_se", "mem_low", "mem_high")}
+    known_names |= {"tr_n_in", "tr_n_out"}
     _exactly(arrays, set(), known_names)
 
 
 def _check_examples(arrays: Mapping[str, Array], side: str) -> Array | None:
     """The columns of one split; its labels."""
-    columns = ("mem", "mem_se", "n_in", "n_out", "labels", "filenames")
+    columns = ("mem", "mem_se", "mem_low", "mem_high", "n_in", "n_out", "labels", "filenames")
     present = [f"{side}_{name}" for name in columns if f"{side}_{name}" in arrays]
     n = len(_vector(arrays, present[0])) if present else 0
     for name in present:
@@ -116,7 +121,7 @@ def _check_examples(arrays: Mapping[str, Array], side: str) -> Array | None:
         elif name.endswith("filenames"):
             _names(arrays, name, n)
         else:
-            _numbers(arrays, name, (n,), low=-1 if name.endswith("mem") else 0, nan=True)
+            _numbers(arrays, name, (n,), low=0 if name.endswith("_se") else -1, nan=True)
     if {"tr_mem", "tr_n_in", "tr_n_out"} <= set(present) and side == "tr":
         impossible = (arrays["tr_n_in"] == 0) | (arrays["tr_n_out"] == 0)
         if (np.isnan(arrays["tr_mem"]) != impossible).any():

@@ -208,15 +208,19 @@ class RunStore:
         Runs that both have must be equal. Raises ConfigError for another sweep, BusyError for
         a run that differs.
         """
+        self.require_same(other)
+        before = set(self.run_ids())
+        for record in other:
+            self.add(record)
+        return len(set(self.run_ids()) - before)
+
+    def require_same(self, other: RunStore) -> None:
+        """Raise ConfigError unless both stores are of one sweep."""
         if other.sweep != self.sweep:
             raise ConfigError(
                 f"{other.root} holds runs of another sweep: {_difference(self.sweep, other.sweep)}",
                 hint="only runs of one configuration belong together",
             )
-        before = set(self.run_ids())
-        for record in other:
-            self.add(record)
-        return len(set(self.run_ids()) - before)
 
     def _require_ours(self, record: RunRecord) -> None:
         run = f"run {record.spec.run_id}"
