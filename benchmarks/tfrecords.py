@@ -174,7 +174,7 @@ def timed_shard(task: writer.Task) -> Any:
     """A shard, and a line that says when it was begun and ended."""
     begun = time.time()
     facts = writer.write_shard(task)
-    with open(os.environ["BENCH_TIMES"], "a") as file:
+    with Path(os.environ["BENCH_TIMES"]).open("a") as file:
         file.write(f"{begun} {time.time()}\n")
     return facts
 

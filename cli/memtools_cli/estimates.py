@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from memtools_cli.options import Directory, Json, Mirror, Names, Registries
 from memtools_cli.output import print_table
+
+if TYPE_CHECKING:
+    from memtools.estimates.pairs import HighInfluencePairs
 
 What = Annotated[
     str, typer.Argument(metavar="NAME|FILE", help="An artifact, a group, or a file of your own.")
@@ -105,6 +108,9 @@ def pairs(
         float, typer.Option(min=-1, max=1, help="Least influence on the test example.")
     ] = 0.15,
     top: Annotated[int, typer.Option(min=0, help="How many of them to print.")] = 20,
+    cross_class: Annotated[
+        bool, typer.Option("--cross-class", help="Of a store of runs: pairs of any two classes.")
+    ] = False,
     out: Out = None,
     to: Directory = None,
     registry: Registries = None,
@@ -115,7 +121,8 @@ def pairs(
     """Show pairs of a memorized training example and a test example that it helps on.
 
     The thresholds of Feldman & Zhang (2020) are the defaults. A published list of pairs
-    is complete from these thresholds on; lower ones need the influence matrices.
+    is complete from these thresholds on; lower ones need the influence matrices. Of a store
+    of runs all pairs can be looked at, across classes, too: the matrix is never held.
     """
     import numpy as np
 
@@ -124,12 +131,20 @@ def pairs(
     from memtools.estimates.scores import Scores
     from memtools.estimates.tables import pair_columns, rows, write_table
 
-    loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
-    if isinstance(loaded, Scores):
+    if Path(what).is_dir():
+        found = _pairs_of_runs(Path(what), min_mem, min_infl, cross_class)
+    elif cross_class:
         raise ConfigError(
-            f"{what} holds scores, not influence", hint="memtools list shows what holds pairs"
+            f"{what} holds influence within classes only",
+            hint="give the store of the runs: all pairs are looked at there",
         )
-    found = loaded.pairs(min_mem, min_infl)
+    else:
+        loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
+        if isinstance(loaded, Scores):
+            raise ConfigError(
+                f"{what} holds scores, not influence", hint="memtools list shows what holds pairs"
+            )
+        found = loaded.pairs(min_mem, min_infl)
     columns = pair_columns(found)
     if out is not None:
         write_table(out, columns, found.about)
@@ -152,3 +167,15 @@ def pairs(
         f"{len(found)} pairs of {found.n_train} training and {found.n_test} test examples,"
         f" memorization >= {min_mem:g}, influence >= {min_infl:g}"
     )
+
+
+def _pairs_of_runs(
+    root: Path, min_mem: float, min_infl: float, cross_class: bool
+) -> HighInfluencePairs:
+    from memtools.estimation import estimator, pair_scan
+    from memtools.runs.store import open_stores
+
+    stores = open_stores([root])
+    if cross_class:
+        return pair_scan.high_influence(stores, min_mem, min_infl)
+    return estimator.estimate(stores).pairs(min_mem, min_infl)

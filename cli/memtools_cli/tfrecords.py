@@ -103,7 +103,8 @@ def build(
 ) -> None:
     """Make indexed TFRecords of a split.
 
-    Images are shuffled over all shards; each carries its published index. All names are compared with the index before the first shard. A rerun builds what is missing.
+    Images are shuffled over all shards; each carries its published index. All names are
+    compared with the index before the first shard. A rerun builds what is missing.
     The set takes as much disk as the images (148 GB of train, 6.7 GB of validation).
     """
     from memtools.tfrecords.class_names import read_class_names
@@ -146,8 +147,9 @@ def check(
 ) -> None:
     """Prove that a set is whole.
 
-    Digests, checksums, counts, every index once, names and labels, images. Decoding is not verification: a damaged image may decode. What stands as built is the
-    sha256 of each shard; what was built is as good as its source, which --verify-source proves.
+    Digests, checksums, counts, every index once, names and labels, images. Decoding is not
+    verification: a damaged image may decode. What proves a shard is its sha256 as built; what
+    was built is as good as its source, which --verify-source proves.
     """
     with _extra():
         from memtools.tfrecords import checker

@@ -47,6 +47,21 @@ class ExampleIndex:
     test_labels: Array | None
     test_filenames: Array | None
 
+    def without_labels(self) -> ExampleIndex:
+        """The same examples, of no class."""
+        return dataclasses.replace(self, labels=None, test_labels=None)
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """What is known, by its published name."""
+        named = {
+            "tr_labels": self.labels,
+            "tr_filenames": self.filenames,
+            "tt_labels": self.test_labels,
+            "tt_filenames": self.test_filenames,
+        }
+        return {name: np.asarray(column) for name, column in named.items() if column is not None}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassInfluence:

@@ -18,6 +18,9 @@ The published names, n_k being the size of class k:
     pairs:   tr_idx, tt_idx int [n_pairs]; infl, mem float [n_pairs]
     cscores: scores float [n], within [0, 1]; labels int [n]; filenames names [n]
 
+A file of memtools' own also has `about`; and `quantity` if its numbers are those of a
+probability or a margin in place of correctness: a margin's have no bounds.
+
 Widths of numbers are free. One array at a time is read. Source of the names: the files
 of pluskid.github.io/influence-memorization and structural-regularity.
 """
@@ -36,7 +39,7 @@ from memtools.estimates.npz import Array, Npz, read_npy
 from memtools.files import disk_errors
 
 _CLASS = re.compile(r"(tr_classidx_|tt_classidx_|infl_matrix_class|infl_se_class)(\d+)")
-_EXTRA = {"about"}  # what memtools itself adds to a file
+_EXTRA = {"about", "quantity"}  # what memtools itself adds to a file
 _HINT = "the bytes are as they were read; the numbers are not what such a file holds: do not use it"
 
 
@@ -201,6 +204,8 @@ def _numbers(
         raise _wrong(name, f"holds {array.dtype}, not floating-point numbers")
     if not nan and np.isnan(array).any():
         raise _wrong(name, "holds NaN")
+    if "quantity" in arrays and str(arrays["quantity"]) == "margin":
+        return
     outside = array[(array < low) | (array > 1)]
     if len(outside):
         raise _wrong(name, f"holds {outside[0]:g}, which is outside [{low:g}, 1]")

@@ -31,6 +31,7 @@ from memtools.runs.record import RunRecord
 from memtools.runs.store import RunStore, Sweep
 
 CONVERGED = 0.95  # of the median run's training accuracy inside its subset
+DEFINITION = "by class; standard errors by Agresti & Caffo, 95 % intervals by Newcombe;"
 PAPER = "Feldman & Zhang 2020, arXiv:2008.03703"
 _log = logging.getLogger("memtools.estimation")
 
@@ -46,13 +47,13 @@ def estimate(
     Raises ConfigError for stores of different sweeps or without runs; SweepError, with
     `strict`, if a run has not converged.
     """
-    sweep = _one_sweep(stores)
+    sweep = one_sweep(stores)
     gate = Gate(converged)
     outcomes = Outcomes.of(gate.watch(unique_runs(stores)), sweep.n_train, sweep.n_test)
     gate.close(strict=strict)
     examples = stores[0].examples
     statistics = Statistics.empty(examples, sweep.n_train, sweep.n_test).add(outcomes)
-    return finish(statistics, examples, _about(stores, statistics.n_runs))
+    return finish(statistics, examples, describe(stores, statistics.n_runs, DEFINITION))
 
 
 def finish(statistics: Statistics, examples: ExampleIndex, about: About) -> Estimates:
@@ -69,14 +70,8 @@ def finish(statistics: Statistics, examples: ExampleIndex, about: About) -> Esti
         "tr_mem_high": high.astype(np.float32),
         "tr_n_in": n_in,
         "tr_n_out": n_out,
+        **examples.arrays,
     }
-    columns = {
-        "tr_labels": examples.labels,
-        "tt_labels": examples.test_labels,
-        "tr_filenames": examples.filenames,
-        "tt_filenames": examples.test_filenames,
-    }
-    arrays |= {name: column for name, column in columns.items() if column is not None}
     for label, (train, test) in statistics.classes.items():
         of_class, correct = statistics.joint[label], statistics.test_correct[test]
         with_, without = n_in[train][:, None], n_out[train][:, None]
@@ -105,7 +100,7 @@ def c_scores(stores: Sequence[RunStore]) -> Scores:
         )
     rates = []
     for group in by_ratio.values():
-        sweep = _one_sweep(group)
+        sweep = one_sweep(group)
         outcomes = Outcomes.of(unique_runs(group), sweep.n_train, sweep.n_test)
         held_out = outcomes.n_runs - outcomes.mask.totals()
         right = outcomes.train_correct.totals() - outcomes.mask.both(outcomes.train_correct)
@@ -113,7 +108,7 @@ def c_scores(stores: Sequence[RunStore]) -> Scores:
             rates.append(right / held_out)
     ratios = ", ".join(f"{ratio:g}" for ratio in sorted(by_ratio))
     about = dataclasses.replace(
-        _about(stores, sum(map(len, stores))),
+        describe(stores, sum(map(len, stores)), ""),
         definition=f"held-out correctness averaged over the subset ratios {ratios}",
         direction="high C-score = typical",
         paper="Jiang et al. 2021, arXiv:2002.03206",
@@ -173,7 +168,7 @@ class Gate:
         _log.warning("%s; scores of half-trained models are no estimates", what)
 
 
-def _one_sweep(stores: Sequence[RunStore]) -> Sweep:
+def one_sweep(stores: Sequence[RunStore]) -> Sweep:
     """The sweep that all stores are of."""
     if not stores:
         raise ConfigError("there is no store to estimate from", hint="name one or more")
@@ -190,14 +185,15 @@ def _difference(n_runs: int, n_in: Array, both: Array, correct: Array) -> Array:
     return np.where(divisor > 0, quotient, np.nan).astype(np.float32)
 
 
-def _about(stores: Sequence[RunStore], n_runs: int) -> About:
+def describe(stores: Sequence[RunStore], n_runs: int, definition: str) -> About:
+    """Where estimates from these stores come from, and what they mean."""
     sweep = stores[0].sweep
     recipe = f", {sweep.definition}" if sweep.definition else ""
     return About(
         dataset=sweep.dataset,
         order=sweep.order,
-        definition=f"memorization, influence by class; {n_runs} runs, ratio {sweep.ratio:g}"
-        f"{recipe}; standard errors by Agresti & Caffo, 95 % intervals by Newcombe",
+        definition=f"memorization and influence {definition} {n_runs} runs,"
+        f" ratio {sweep.ratio:g}{recipe}",
         direction="high memorization = atypical",
         paper=PAPER,
         source=", ".join(str(store.root) for store in stores),

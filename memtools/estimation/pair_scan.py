@@ -13,15 +13,20 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memtools.estimates.npz import Array
+from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
 from memtools.estimation import counts
 from memtools.estimation.bits import Outcomes, RunBits
+from memtools.estimation.estimator import describe, finish, one_sweep, unique_runs
+from memtools.estimation.statistics import Statistics
 from memtools.progress import bars
+from memtools.runs.store import RunStore
 
 ROWS = 8192  # training examples of one piece of work
 _ROOM = 1 << 16  # pairs of one piece of work, at first
@@ -92,6 +97,33 @@ def scan(
 
         counts.in_threads(piece, mask.n, ROWS)
     return work.found(rows)
+
+
+def high_influence(
+    stores: Sequence[RunStore], min_mem: float = MIN_MEM, min_infl: float = MIN_INFL
+) -> HighInfluencePairs:
+    """All high-influence pairs, across classes: mem >= min_mem and infl >= min_infl.
+
+    Feldman & Zhang (2020, sec. 3) look at pairs of one class; here every pair is looked at.
+    """
+    sweep = one_sweep(stores)
+    outcomes = Outcomes.of(unique_runs(stores), sweep.n_train, sweep.n_test)
+    bare = Statistics.empty(stores[0].examples.without_labels(), sweep.n_train, sweep.n_test)
+    about = describe(stores, outcomes.n_runs, "across classes;")
+    memorization = finish(bare.add(outcomes), stores[0].examples, about).memorization
+    rows = np.flatnonzero(memorization >= min_mem)
+    pairs = scan(outcomes, least=min_infl, rows=rows).pairs
+    helps = pairs.influence > 0
+    train = pairs.train_index[helps]
+    return HighInfluencePairs(
+        about,
+        train,
+        pairs.test_index[helps],
+        memorization[train],
+        pairs.influence[helps],
+        min_mem,
+        min_infl,
+    )
 
 
 class _Work:

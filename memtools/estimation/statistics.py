@@ -46,7 +46,7 @@ class Statistics:
     @classmethod
     def empty(cls, examples: ExampleIndex, n_train: int, n_test: int) -> Self:
         """Of no run. Without labels of both splits there are no classes, and no influence."""
-        classes = _classes(examples)
+        classes = classes_of(examples)
         blocks = {
             label: np.zeros(tuple(map(len, positions)), np.int32)
             for label, positions in classes.items()
@@ -93,7 +93,8 @@ class Statistics:
         return self.n_runs - self.n_in
 
 
-def _classes(examples: ExampleIndex) -> dict[int, tuple[Array, Array]]:
+def classes_of(examples: ExampleIndex) -> dict[int, tuple[Array, Array]]:
+    """The positions of each class; none unless both splits have labels."""
     labels, test_labels = examples.labels, examples.test_labels
     if labels is None or test_labels is None:
         return {}

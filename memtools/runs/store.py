@@ -20,11 +20,10 @@ import json
 import logging
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import tomli_w
 
 from memtools.errors import BusyError, ConfigError, RecordError
@@ -103,15 +102,10 @@ class RunStore:
                     hint="choose another directory, or the configuration in its sweep.toml",
                 )
             return store
-        arrays = {
-            name: np.asarray(column)
-            for field, name in _EXAMPLES.items()
-            if (column := getattr(examples, field)) is not None
-        }
         with disk_errors(root):
             for directory in ("records", "failed", "quarantine"):
                 (root / directory).mkdir(parents=True, exist_ok=True)
-            write_npz(root / "examples.npz", arrays)
+            write_npz(root / "examples.npz", examples.arrays)
             write_atomically(root / "sweep.toml", sweep.to_toml().encode())
         return cls.open(root)
 
@@ -250,3 +244,13 @@ def _difference(here: Sweep, there: Sweep) -> str:
         if key != "config" and ours.get(key) != theirs.get(key):
             return f"{key} is {ours.get(key)!r} there, {theirs.get(key)!r} here"
     return "its configuration"
+
+
+def open_stores(directories: Sequence[Path]) -> list[RunStore]:
+    """The stores of some directories; one that is none itself stands for the stores in it."""
+    stores = []
+    for root in directories:
+        inside = sorted(path.parent for path in root.glob("*/sweep.toml"))
+        one = (root / "sweep.toml").exists() or not inside
+        stores += [RunStore.open(root)] if one else [RunStore.open(each) for each in inside]
+    return stores

@@ -1,0 +1,102 @@
+"""estimate: from runs to estimates."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memtools.estimates.model import Estimates
+    from memtools.runs.store import RunStore
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(estimate)
+
+
+def estimate(
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Stores of runs, or directories of them.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the estimates here (.npz).")],
+    of: Annotated[
+        Literal["correctness", "probability", "margin"],
+        typer.Option(help="What to take the difference of; only the first is memorization."),
+    ] = "correctness",
+    min_train_accuracy: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Name runs below this share of the median training accuracy."
+        ),
+    ] = 0.95,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse to estimate if there are such runs.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Print how reliable the estimates are.")
+    ] = False,
+) -> None:
+    """Estimate memorization and influence from runs.
+
+    Stores of one sweep are merged; stores of several subset ratios give C-scores. Writes the
+    published schema, with standard errors, intervals and counts. Any number of runs will do.
+    """
+    from memtools.estimation import estimator, means
+    from memtools.runs.store import open_stores
+
+    stores = open_stores(directories)
+    if len({store.sweep.ratio for store in stores}) > 1:
+        estimator.c_scores(stores).save(out)
+    elif of != "correctness":
+        means.estimate_means(stores, of).save(out)
+    else:
+        estimates = estimator.estimate(stores, converged=min_train_accuracy, strict=strict)
+        estimates.save(out)
+        if report:
+            _report(stores, estimates)
+    print(out)
+
+
+def _report(stores: Sequence[RunStore], estimates: Estimates) -> None:
+    """Reliability, on stderr: what stdout says is the path."""
+    import numpy as np
+
+    from memtools.estimation import reliability
+    from memtools.estimation.bits import Outcomes
+    from memtools.estimation.estimator import unique_runs
+    from memtools.estimation.statistics import Statistics
+
+    sweep, examples = stores[0].sweep, stores[0].examples
+    outcomes = Outcomes.of(unique_runs(stores), sweep.n_train, sweep.n_test)
+    statistics = Statistics.empty(examples, sweep.n_train, sweep.n_test).add(outcomes)
+    lines = [f"runs: {outcomes.n_runs}"]
+    lost = int(np.isnan(estimates.memorization).sum())
+    lines.append(f"training examples without an estimate: {lost} of {sweep.n_train}")
+    error = estimates.standard_error
+    if error is not None and lost < sweep.n_train:
+        wanted = float(np.nanmean(error)) / 2
+        lines.append(
+            f"standard error of memorization: mean {np.nanmean(error):.4f};"
+            f" for {wanted:.4f}: {reliability.runs_for(estimates, outcomes.n_runs, wanted)} runs"
+        )
+    lines += [
+        f"two halves of {halves.n_runs} runs: Pearson {halves.pearson:.3f},"
+        f" Spearman {halves.spearman:.3f} of memorization;"
+        f" {halves.n_pairs[0]} and {halves.n_pairs[1]} high-influence pairs,"
+        f" Jaccard {halves.jaccard:.3f}"
+        for halves in reliability.convergence(outcomes, examples)
+    ]
+    if estimates.classes:
+        by_chance = reliability.expected_false_pairs(statistics, estimates.memorization)
+        lines.append(
+            f"high-influence pairs: {len(estimates.pairs())}; by chance alone: {by_chance:.1f};"
+            f" at a false discovery rate of .05: {reliability.significant_pairs(statistics)}"
+            " pairs of any positive influence"
+        )
+    print("\n".join(lines), file=sys.stderr)
