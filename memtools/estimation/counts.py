@@ -87,6 +87,9 @@ def joint_blocks(a: RunBits, b: RunBits) -> Iterator[tuple[slice, slice, Array]]
 
 def in_threads(work: Callable[[int, int], object], n_rows: int, block: int = BLOCK) -> None:
     """Call work(start, stop) for blocks of rows, on all processors; the first error is raised."""
+    if n_rows <= block:
+        work(0, n_rows)
+        return
     starts = range(0, n_rows, block)
     with concurrent.futures.ThreadPoolExecutor(n_threads()) as pool:
         for _ in pool.map(lambda start: work(start, min(start + block, n_rows)), starts):

@@ -3,8 +3,8 @@
 Bits lie word by word: `words[w, i]` holds runs 64 w to 64 w + 63 of example i, so that a loop
 over neighbouring examples is a loop over neighbouring words, which the compiler turns into
 vector instructions. Eight words are counted in one go: then the running sum is loaded and
-stored once for eight population counts. A tile of sums stays in the cache until it is used.
-Every kernel lets other threads run.
+stored once for eight population counts; what is left of the words follows one by one. A tile
+of sums stays in the cache until it is used. Every kernel lets other threads run.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ def _columns(words: Any, start: int, stop: int, out: Any) -> None:
 
 @_compiled
 def _tile(a: Any, b: Any, rows: int, columns: int, tile: Any) -> None:
-    """tile[i, j] = how many runs are in both a[:, i] and b[:, j]; rows of words come in eights."""
+    """tile[i, j] = how many runs are in both a[:, i] and b[:, j]."""
+    n_words = a.shape[0]
     for i in range(rows):
         for j in range(columns):
             tile[i, j] = 0
-    for w in range(0, a.shape[0], 8):
+    for w in range(0, n_words - 7, 8):
         for i in range(rows):
             a0, a1, a2, a3 = a[w, i], a[w + 1, i], a[w + 2, i], a[w + 3, i]
             a4, a5, a6, a7 = a[w + 4, i], a[w + 5, i], a[w + 6, i], a[w + 7, i]
@@ -64,6 +65,11 @@ def _tile(a: Any, b: Any, rows: int, columns: int, tile: Any) -> None:
                     + popcount(a6 & b[w + 6, j])
                     + popcount(a7 & b[w + 7, j])
                 )
+    for w in range(n_words // 8 * 8, n_words):
+        for i in range(rows):
+            a0 = a[w, i]
+            for j in range(columns):
+                tile[i, j] += np.int32(popcount(a0 & b[w, j]))
 
 
 @_compiled
@@ -185,6 +191,8 @@ def scan(
                     continue
                 for j in range(j1 - j0):
                     d = sums[j] * times - right[j] * minus
+                    if abs(d) < wanted and d <= almost and d <= bar[j] * nearly - EDGE:
+                        continue
                     value = d / divisor
                     if abs(d) >= wanted:
                         if found < len(pairs):
