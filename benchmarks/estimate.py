@@ -12,7 +12,8 @@ the clock starts. --quick: 12,000 and 4,000 examples, and a tenth of ImageNet.
     top       memorization, and the 20 strongest training examples of each test example
     kernel    words of 64 runs per second on one core, beside a plain loop of AND and population
               count over data in the first-level cache: the floor of all counting
-    add       100 runs more, read from a store, beside all 2,100 anew: 50,000 and 10,000 examples of 100 classes
+    add       100 runs more, read from a store, beside all 2,100 anew: 50,000 and 10,000
+              examples of 100 classes
     imagenet  2,000 runs, 1,281,167 and 50,000 examples, random bits (11 in 16 in a subset): the
               10 strongest of each test example and all pairs of |influence| >= .15
 

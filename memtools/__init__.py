@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "estimate": "memtools.estimation.estimator",
     "fetch": "memtools.artifacts.fetcher",
     "join": "memtools.artifacts.fetcher",
     "load": "memtools.artifacts.loader",
@@ -29,10 +30,20 @@ if TYPE_CHECKING:
     from memtools.artifacts.fetcher import fetch as fetch
     from memtools.artifacts.fetcher import join as join
     from memtools.artifacts.loader import load as load
+    from memtools.estimation.estimator import estimate as estimate
     from memtools.tfrecords.reader import read_records as read_records
     from memtools.tfrecords.reader import with_index as with_index
 
-__all__ = ["__version__", "fetch", "join", "load", "read_records", "verify", "with_index"]
+__all__ = [
+    "__version__",
+    "estimate",
+    "fetch",
+    "join",
+    "load",
+    "read_records",
+    "verify",
+    "with_index",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 import memtools
 from memtools.artifacts.settings import is_set
 from memtools.errors import MemtoolsError
-from memtools_cli import artifacts, estimates, estimation, tfrecords
+from memtools_cli import artifacts, estimates, estimation, runs, tfrecords
 
 
 class Commands(TyperGroup):
@@ -81,6 +81,7 @@ app = typer.Typer(
 artifacts.add_to(app)
 estimates.add_to(app)
 estimation.add_to(app)
+runs.add_to(app)
 tfrecords.add_to(app)
 
 

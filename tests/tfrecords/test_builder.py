@@ -11,12 +11,14 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from tfrecords.conftest import encoded
 
-from memtools.errors import ConfigError, DiskError, RecordError
-from memtools.estimates.about import save
+from memtools.errors import ConfigError, DiskError, MemtoolsError, RecordError
+from memtools.estimates.about import About, save
+from memtools.estimates.model import ExampleIndex
 from memtools.tfrecords import builder, records
 from memtools.tfrecords.ledger import Ledger
-from memtools.tfrecords.sources import open_source
+from memtools.tfrecords.sources import Folder, open_source
 from memtools.tfrecords.storage import open_store
 
 
@@ -184,10 +186,17 @@ def test_a_full_disk_is_told_before_the_first_shard(folder, imagenet, tmp_path, 
     assert not list(tmp_path.glob("train-*"))
 
 
+@pytest.fixture(scope="module")
+def index_file(imagenet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("index") / "index.npz"
+    save(path, {"tr_mem": np.zeros(2000), **imagenet.index.arrays}, imagenet.index.about)
+    return path
+
+
 CHILD = """
 import sys, pathlib, numpy as np
 from memtools.tfrecords.builder import build
-from memtools.tfrecords.sources import open_source
+from memtools.tfrecords.sources import Folder, open_source
 from memtools.tfrecords.storage import open_store
 from memtools.artifacts.loader import load
 if __name__ == "__main__":
@@ -199,20 +208,11 @@ if __name__ == "__main__":
 
 
 def test_killed_at_random_instants_the_next_run_ends_with_the_same_bytes(
-    folder, reference, imagenet, tmp_path
+    folder, reference, imagenet, index_file, tmp_path
 ):
     _, expected = reference
-    index = imagenet.index
-    arrays = {
-        "tr_mem": np.zeros(2000),
-        "tr_labels": index.labels,
-        "tr_filenames": index.filenames,
-        "tt_labels": index.test_labels,
-        "tt_filenames": index.test_filenames,
-    }
-    save(tmp_path / "index.npz", arrays, index.about)
     to = tmp_path / "to"
-    command = [sys.executable, "-c", CHILD, str(folder), str(tmp_path / "index.npz"), str(to)]
+    command = [sys.executable, "-c", CHILD, str(folder), str(index_file), str(to)]
     draw, killed = random.Random(0), 0
     for _ in range(10):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
@@ -224,3 +224,102 @@ def test_killed_at_random_instants_the_next_run_ends_with_the_same_bytes(
             assert path.read_bytes() == expected[path.name]
     assert killed >= 3
     assert built(folder, to, imagenet) == expected
+
+
+def test_a_shard_that_has_vanished_is_built_again(folder, reference, imagenet, tmp_path):
+    _, expected = reference
+    built(folder, tmp_path, imagenet)
+    (tmp_path / "train-00005-of-00008").unlink()
+    assert built(folder, tmp_path, imagenet) == expected
+
+
+SMALL_LIMIT = """
+import resource, sys, pathlib
+from memtools.tfrecords.builder import build
+from memtools.tfrecords.sources import Folder, open_source
+from memtools.artifacts.loader import load
+from memtools.errors import DiskError
+if __name__ == "__main__":
+    index = load(pathlib.Path(sys.argv[2])).index
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), -1))
+    import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        build(open_source(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[3]), index,
+              split="train", n_shards=8)
+    except DiskError as error:
+        print(error, "|", error.hint)
+        sys.exit(6)
+"""
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_no_half_shard(
+    folder, reference, imagenet, index_file, tmp_path
+):
+    _, expected = reference
+    to = tmp_path / "to"
+    limit = str(max(map(len, expected.values())) - 20_000)
+    command = [sys.executable, "-c", SMALL_LIMIT, str(folder), str(index_file), str(to), limit]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 6, done.stderr
+    assert "|" in done.stdout and len(done.stdout.splitlines()) == 1
+    for path in to.glob("train-*"):
+        assert path.read_bytes() == expected[path.name]
+    assert not list(to.glob("*.tmp"))
+    assert built(folder, to, imagenet) == expected
+
+
+ODD_NAMES = [
+    "n01739381_1309",
+    "n02077923_14822",
+    "n02447366_23489",
+    "n02492035_15739",
+    "n02747177_10752",
+    "n03018349_4028",
+    "n03062245_4620",
+    "n03347037_9675",
+    "n03467068_12171",
+    "n03529860_11437",
+    "n03544143_17228",
+    "n03633091_5218",
+    "n03710637_5125",
+    "n03961711_5286",
+    "n04033995_2932",
+    "n04258138_17003",
+    "n04264628_27969",
+    "n04336792_7448",
+    "n04371774_5854",
+    "n04596742_4225",
+    "n07583066_647",
+    "n13037406_4650",
+]
+
+
+def test_the_odd_files_of_imagenet_are_found_by_content(tmp_path):
+    kinds = {f"{name}.JPEG": "CMYK" for name in ODD_NAMES} | {"n02105855_2933.JPEG": "PNG"}
+    rng, source = np.random.default_rng(3), tmp_path / "source"
+    names = sorted([*kinds, *(name.replace("_", "_9") for name in kinds)])
+    for name in names:
+        path = source / name.partition("_")[0] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        odd = {"CMYK": {"mode": "CMYK"}, "PNG": {"format": "PNG"}}.get(kinds.get(name), {})
+        path.write_bytes(encoded(rng, **odd))
+    labels = np.unique([name.partition("_")[0] for name in names], return_inverse=True)[1]
+    index = ExampleIndex(About(), labels, np.array(names), None, None)
+    split = builder.build(open_source(source), tmp_path / "to", index, split="train", n_shards=2)
+    assert split.converted == kinds and len(kinds) == 23
+
+
+def test_a_worker_that_dies_ends_the_build(folder, imagenet, tmp_path):
+    source = Deadly(folder)
+    with pytest.raises(MemtoolsError, match="died without a word"):
+        builder.build(source, tmp_path, imagenet.index, split="train", n_shards=8, n_workers=2)
+    assert not Ledger.open(open_store(tmp_path)).splits["train"].complete
+
+
+class Deadly(Folder):
+    """A source that kills whoever reads one image."""
+
+    def read(self, name, synset, place):
+        if name.endswith(b"_1.JPEG"):
+            os._exit(3)
+        return super().read(name, synset, place)

@@ -84,3 +84,11 @@ def test_a_jpeg_without_dimensions_is_refused():
     whole[frame + 5 : frame + 7] = b"\0\0"
     with pytest.raises(RecordError, match="no dimensions"):
         describe(bytes(whole))
+
+
+def test_an_image_that_claims_more_than_a_photograph_has_is_a_bomb():
+    whole = bytearray(saved("RGB", "JPEG"))
+    frame = whole.index(b"\xff\xc0")
+    whole[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(RecordError, match="claims 65535 x 65535 pixels"):
+        describe(bytes(whole))

@@ -111,3 +111,18 @@ def test_an_index_without_names_is_refused(rows, imagenet):
     bare = dataclasses.replace(imagenet.index, test_filenames=None)
     with pytest.raises(ConfigError, match="no names and labels of the validation images"):
         make_plan(listing_of(rows), bare, split="validation", seed=0, n_shards=4)
+
+
+def test_a_name_to_leave_out_must_be_known(rows, imagenet):
+    with pytest.raises(ConfigError, match=r"not in the index: 1 names \(nothing\.JPEG\)"):
+        planned(rows, imagenet, skip=[rows[0][0], "nothing.JPEG"])
+
+
+def test_the_hint_fits_the_trouble_and_a_double_is_not_called_unknown(rows, imagenet):
+    with pytest.raises(RecordError, match="1 missing") as caught:
+        planned(rows[1:], imagenet)
+    assert "--allow-missing" in caught.value.hint
+    with pytest.raises(RecordError, match="1 there twice") as caught:
+        planned([*rows, rows[5]], imagenet)
+    assert "--allow-missing" not in caught.value.hint
+    assert "not in the index" not in str(caught.value)

@@ -1,10 +1,12 @@
 """Reading: the subset before decoding, every example once, the same pixels."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from memtools.errors import ConfigError
+from memtools.errors import ConfigError, RecordError
 from memtools.tfrecords import builder
 from memtools.tfrecords.reader import read_records, with_index
 from memtools.tfrecords.sources import open_source
@@ -95,3 +97,46 @@ def test_the_published_index_joins_onto_any_data_set_with_names(imagenet):
 def test_a_split_that_is_not_there_is_refused(records):
     with pytest.raises(ConfigError, match="holds no records of 'test'"):
         read_records(records, "test")
+
+
+def test_a_mask_of_another_form_is_refused(records):
+    for mask, words in (
+        (np.ones(1999, bool), "1,999 entries, the index 2,000"),
+        (np.arange(5), "not int64"),
+        (np.ones((2000, 1), bool), "not bool"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            read_records(records, "train", mask=mask)
+
+
+def test_a_set_with_a_shard_missing_is_not_read(records, tmp_path):
+    copy = shutil.copytree(records, tmp_path / "copy")
+    (copy / "train-00003-of-00008").unlink()
+    with pytest.raises(RecordError, match="7 shards of train out of 8"):
+        read_records(copy, "train")
+    (copy / "train-00003-of-00016").write_bytes(b"")
+    with pytest.raises(RecordError, match="out of 8 and 16"):
+        read_records(copy, "train")
+
+
+def test_augmentation_is_the_seeds_and_the_examples(records):
+    def images(seed):
+        dataset = read_records(records, "train", image_size=16, seed=seed).take(20)
+        return {int(each["index"]): each["image"].numpy() for each in dataset}
+
+    first, again = images(5), images(5)
+    assert first.keys() == again.keys()
+    assert all(np.array_equal(first[n], again[n]) for n in first)
+    mask = np.zeros(2000, bool)
+    mask[list(first)] = True
+    others = read_records(records, "train", image_size=16, seed=6, mask=mask)
+    changed = [not np.array_equal(first[int(e["index"])], e["image"]) for e in others]
+    assert len(changed) == 20 and sum(changed) >= 18
+
+
+def test_evaluating_a_subset_loses_none_of_it(records):
+    mask = np.random.default_rng(1).random(2000) < 0.37
+    found = []
+    for batch in read_records(records, "train", mask=mask, batch_size=64, image_size=8):
+        found += batch["index"].numpy()[batch["valid"].numpy()].tolist()
+    assert sorted(found) == np.flatnonzero(mask).tolist()

@@ -7,8 +7,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from memtools.errors import ConfigError, RecordError
-from memtools.tfrecords.sources import FlatFolder, Folder, Tar, open_source
+from memtools.errors import ChecksumError, ConfigError, RecordError
+from memtools.tfrecords.sources import TAR_MD5, FlatFolder, Folder, Tar, open_source, verify_tar
 
 
 def contents(source):
@@ -110,3 +110,13 @@ def test_a_listing_is_small():
     n_bytes = listing.names.nbytes + listing.synsets.nbytes + listing.places.nbytes
     assert n_bytes <= 100 * 10_000
     assert isinstance(listing.names, np.ndarray)
+
+
+def test_a_tar_is_verified_by_the_publishers_md5(imagenet, flat, monkeypatch):
+    tar = open_source(imagenet.validation_tar())
+    with pytest.raises(ChecksumError, match="has the md5") as caught:
+        verify_tar(tar, "validation")
+    monkeypatch.setitem(TAR_MD5, "validation", caught.value.actual)
+    assert verify_tar(tar, "validation") == caught.value.actual
+    with pytest.raises(ConfigError, match="published digest"):
+        verify_tar(open_source(flat), "validation")

@@ -1,0 +1,92 @@
+"""import: runs that others have trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from memtools.estimates.model import ExampleIndex
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("import")(import_runs)
+
+
+def import_runs(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A directory or tar of <ratio>/<run>/aux_arrays.npz; or npz files with"
+            " trainset_mask, trainset_correctness, testset_correctness; or the masks (npy).",
+        ),
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The store, or its parent.")],
+    dataset: Annotated[str, typer.Option(help="Name of the data set.")],
+    order: Annotated[
+        str, typer.Option(help="Order of the examples: official, published, tfds, file.")
+    ],
+    margins: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With masks: margins of the test examples.")
+    ] = None,
+    train_margins: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With masks: margins of the training ones.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="npz with tr_labels and tt_labels, for influence."),
+    ] = None,
+) -> None:
+    """Bring runs of others into a store.
+
+    Of the released archives only the outcomes are taken, in one pass, without unpacking.
+    Importing the same again changes nothing.
+    """
+    from memtools.errors import ConfigError
+    from memtools.runs import importers
+
+    examples = _examples(labels) if labels else None
+    if margins or train_margins:
+        if not (margins and train_margins) or len(sources) != 1:
+            raise ConfigError(
+                "masks need margins of the training and of the test examples",
+                hint="memtools import MASKS.npy --margins FILE --train-margins FILE",
+            )
+        stores = [
+            importers.import_margins(
+                sources[0],
+                margins,
+                train_margins,
+                to,
+                dataset=dataset,
+                order=order,
+                examples=examples,
+            )
+        ]
+    elif all(source.suffix == ".npz" for source in sources):
+        stores = [
+            importers.import_stacked(sources, to, dataset=dataset, order=order, examples=examples)
+        ]
+    else:
+        stores = [
+            store
+            for source in sources
+            for store in importers.import_aux(
+                source, to, dataset=dataset, order=order, examples=examples
+            )
+        ]
+    for store in stores:
+        print(store.root)
+
+
+def _examples(path: Path) -> ExampleIndex:
+    """Labels of both splits."""
+    from memtools.estimates.about import About
+    from memtools.estimates.model import Estimates
+    from memtools.estimates.schema import open_arrays
+
+    return Estimates(open_arrays(path), About(source=str(path))).index

@@ -1,0 +1,258 @@
+"""What others have trained, as stores of runs.
+
+    import_aux(Path("cifar100-inception.tar.gz"), Path("runs"), dataset="cifar100", order="tfds")
+    import_stacked([Path("a.npz"), Path("b.npz")], Path("runs"), dataset="mnist", order="file")
+    import_margins(masks, margins, train_margins, Path("runs"), dataset="cifar10", order="file")
+
+    aux       the released checkpoints' `<ratio>/<run>/aux_arrays.npz`, in a directory or straight
+              from a tar, which is read once and never unpacked; one store for each ratio
+    stacked   npz files with trainset_mask, trainset_correctness and testset_correctness,
+              [n] or [n_runs, n] (the authors' MNIST demo; Zenodo 14687826)
+    margins   datamodels' masks [n_runs, n_train] with margins of train and test, npy:
+              right is a margin above 0; the margins are kept
+
+Importing the same again changes nothing, and an interrupted import goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memtools.errors import RecordError
+from memtools.estimates.about import About
+from memtools.estimates.model import ExampleIndex
+from memtools.estimates.npz import Array
+from memtools.files import disk_errors
+from memtools.progress import bars
+from memtools.runs.record import RunRecord, RunSpec
+from memtools.runs.store import RunStore, Sweep
+
+_AUX = re.compile(r"(?:.*/)?([0-9.]+)/(\d+)/aux_arrays\.npz")
+_STACKED = ("trainset_mask", "trainset_correctness", "testset_correctness")
+_HINT = "get the file again; what was imported before it is kept"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One run as it was found: bool [n_train], [n_train], [n_test]; margins where known."""
+
+    run_id: int
+    mask: Array
+    train_correct: Array
+    test_correct: Array
+    train_margin: Array | None = None
+    test_margin: Array | None = None
+
+
+def import_aux(
+    source: Path, root: Path, *, dataset: str, order: str, examples: ExampleIndex | None = None
+) -> list[RunStore]:
+    """Runs of the released layout, from a directory or a tar; a store for each ratio in `root`.
+
+    Raises RecordError naming the member that is damaged, or the tar that is cut.
+    """
+    importers: dict[str, Importer] = {}
+    with bars("runs") as show:
+        members = _in_directory(source) if source.is_dir() else _in_tar(source)
+        for count, (name, data) in enumerate(members, 1):
+            if match := _AUX.fullmatch(name):
+                ratio = match[1]
+                if ratio not in importers:
+                    importers[ratio] = Importer(
+                        root / ratio, dataset, order, "aux_arrays", examples, float(ratio)
+                    )
+                importers[ratio].add(_from_aux(name, int(match[2]), data))
+                show(source.name, count, None)
+    if not importers:
+        raise RecordError(
+            f"{source} holds no <ratio>/<run>/aux_arrays.npz",
+            hint="give the directory above the ratios, or the archive as it was released",
+        )
+    return [each.store for each in importers.values() if each.store]
+
+
+def import_stacked(
+    files: Sequence[Path],
+    root: Path,
+    *,
+    dataset: str,
+    order: str,
+    examples: ExampleIndex | None = None,
+) -> RunStore:
+    """Runs out of npz files, numbered in the order of the files' names and their rows."""
+    importer = Importer(root, dataset, order, "stacked", examples)
+    run_id = 0
+    for path in sorted(files):
+        columns = [np.atleast_2d(_yes_or_no(path, name)) for name in _STACKED]
+        if len({len(column) for column in columns}) != 1:
+            raise RecordError(f"{path}: the arrays have different numbers of runs", hint=_HINT)
+        for rows in zip(*columns, strict=True):
+            importer.add(Outcome(run_id, *rows))
+            run_id += 1
+    return importer.finished(files)
+
+
+def import_margins(
+    masks: Path,
+    margins: Path,
+    train_margins: Path,
+    root: Path,
+    *,
+    dataset: str,
+    order: str,
+    examples: ExampleIndex | None = None,
+) -> RunStore:
+    """Runs out of npy files [n_runs, n]; a margin above 0 is right. They are mapped, not read."""
+    mask, test, train = (_mapped(path) for path in (masks, margins, train_margins))
+    if not len(mask) == len(test) == len(train):
+        raise RecordError(
+            f"{masks}, {margins} and {train_margins} have {len(mask)}, {len(test)} and"
+            f" {len(train)} runs",
+            hint="give the three files of one set of runs",
+        )
+    importer = Importer(root, dataset, order, "margins", examples)
+    for run_id, (chosen, of_test, of_train) in enumerate(zip(mask, test, train, strict=True)):
+        for path, row in ((margins, of_test), (train_margins, of_train)):
+            if not np.isfinite(row).all():
+                raise RecordError(f"{path}: a margin of run {run_id} is no number", hint=_HINT)
+        bits = _as_bool(chosen, f"{masks}, run {run_id}")
+        limit = np.finfo(np.float16).max
+        kept = [np.clip(row, -limit, limit).astype(np.float16) for row in (of_train, of_test)]
+        importer.add(Outcome(run_id, bits, of_train > 0, of_test > 0, *kept))
+    return importer.finished([masks])
+
+
+class Importer:
+    """Puts outcomes into a store that is begun with the first of them."""
+
+    def __init__(
+        self,
+        root: Path,
+        dataset: str,
+        order: str,
+        source: str,
+        examples: ExampleIndex | None,
+        ratio: float | None = None,
+    ) -> None:
+        self.store: RunStore | None = None
+        self._root, self._dataset, self._order, self._source = root, dataset, order, source
+        self._examples = examples or ExampleIndex(About(), None, None, None, None)
+        self._ratio = ratio
+
+    def add(self, outcome: Outcome) -> None:
+        """One run; RecordError if it speaks of other examples than the first."""
+        if self.store is None:
+            self.store = RunStore.create(self._root, self._sweep(outcome), self._examples)
+        self.store.add(
+            RunRecord(
+                RunSpec(outcome.run_id, self.store.sweep.digest),
+                outcome.mask,
+                outcome.train_correct,
+                outcome.test_correct,
+                train_margin=outcome.train_margin,
+                test_margin=outcome.test_margin,
+                facts={"imported": self._source},
+            )
+        )
+
+    def finished(self, sources: Iterable[Path]) -> RunStore:
+        """The store; RecordError if there was no run."""
+        if self.store is None:
+            raise RecordError(f"{next(iter(sources), '')} holds no run", hint=_HINT)
+        return self.store
+
+    def _sweep(self, outcome: Outcome) -> Sweep:
+        ratio = round(float(outcome.mask.mean()), 3) if self._ratio is None else self._ratio
+        n_train, n_test = len(outcome.mask), len(outcome.test_correct)
+        for what, column, n in (
+            ("training", self._examples.labels, n_train),
+            ("test", self._examples.test_labels, n_test),
+        ):
+            if column is not None and len(column) != n:
+                raise RecordError(
+                    f"the runs speak of {n} {what} examples, the labels of {len(column)}",
+                    hint="give the labels of this data set, in the order of the runs",
+                )
+        config = {"source": self._source}
+        return Sweep(self._dataset, self._order, ratio, n_train, n_test, "imported", config)
+
+
+def _in_directory(root: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(root.glob("**/aux_arrays.npz")):
+        with disk_errors(path):
+            yield path.relative_to(root.parent).as_posix(), path.read_bytes()
+
+
+def _in_tar(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Members in one pass: a tar.gz of 400 GB is never unpacked."""
+    try:
+        with disk_errors(path), tarfile.open(path, "r|*") as tar:
+            for member in tar:
+                if member.isreg() and member.name.endswith("aux_arrays.npz"):
+                    file = tar.extractfile(member)
+                    yield member.name, b"" if file is None else file.read()
+    except (tarfile.TarError, EOFError) as error:
+        raise RecordError(f"{path} is cut or damaged: {error}", hint=_HINT) from error
+
+
+def _from_aux(name: str, run_id: int, data: bytes) -> Outcome:
+    """Put both parts of the training set back into one order, and prove that it is one."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as npz:
+            arrays: dict[str, Any] = {key: npz[key] for key in npz.files}
+        inside, outside, test = (arrays[f"index_{part}"] for part in ("train", "removed", "test"))
+        train_correct = np.zeros(len(inside) + len(outside), np.bool_)
+        mask, test_correct = np.zeros_like(train_correct), np.zeros(len(test), np.bool_)
+        for index, n in ((np.concatenate([inside, outside]), len(mask)), (test, len(test))):
+            if not np.array_equal(np.sort(index), np.arange(n)):
+                raise RecordError(
+                    f"{name}: its indices are not 0 to {n - 1}, once each", hint=_HINT
+                )
+        mask[inside] = True
+        for index, part, into in (
+            (inside, "train", train_correct),
+            (outside, "removed", train_correct),
+            (test, "test", test_correct),
+        ):
+            into[index] = _as_bool(arrays[f"correctness_{part}"], f"{name}, {part}")
+        return Outcome(run_id, mask, train_correct, test_correct)
+    except (KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise RecordError(f"{name} is damaged: {error}", hint=_HINT) from error
+
+
+def _yes_or_no(path: Path, name: str) -> Array:
+    try:
+        with disk_errors(path), np.load(path, allow_pickle=False) as npz:
+            return _as_bool(npz[name], f"{path}, {name}")
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RecordError(
+            f"{path} has no readable {name}: {error}",
+            hint=f"it should hold {', '.join(_STACKED)}",
+        ) from error
+
+
+def _mapped(path: Path) -> Array:
+    try:
+        with disk_errors(path):
+            array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise RecordError(f"{path} is no npy file: {error}", hint=_HINT) from error
+    if array.ndim != 2:
+        raise RecordError(f"{path} has the shape {array.shape}, not [n_runs, n]", hint=_HINT)
+    return array
+
+
+def _as_bool(values: Array, where: str) -> Array:
+    """Bool from anything that holds 0 and 1 alone."""
+    if not np.isin(values, (0, 1)).all():
+        raise RecordError(f"{where}: holds other values than 0 and 1", hint=_HINT)
+    return values.astype(np.bool_)

@@ -1,0 +1,77 @@
+"""Disks and buckets: files that appear whole, one builder at a time."""
+
+import hashlib
+
+import pytest
+
+from memtools.errors import BusyError, DiskError
+from memtools.tfrecords import builder
+from memtools.tfrecords.bucket import Bucket
+from memtools.tfrecords.checker import check
+from memtools.tfrecords.reader import read_records
+from memtools.tfrecords.sources import open_source
+from memtools.tfrecords.storage import Disk, open_store
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def store(request, tmp_path):
+    where = tmp_path / "set" if request.param == "disk" else f"ram://{tmp_path.name}/set"
+    return open_store(where)
+
+
+def test_a_path_is_a_disk_and_a_url_a_bucket(tmp_path):
+    assert open_store(tmp_path) == Disk(tmp_path)
+    assert open_store("gs://mine/imagenet/") == Bucket("gs://mine/imagenet")
+
+
+def test_what_is_written_is_there(store):
+    assert store.names() == set()
+    with store.building():
+        store.write("a.json", b"abc")
+        assert "a.json" in store.names()
+        assert store.read("a.json") == b"abc"
+        assert store.size_and_sha256("a.json") == (3, hashlib.sha256(b"abc").hexdigest())
+
+
+def test_a_file_appears_when_it_is_whole_or_not_at_all(store):
+    with store.building():
+        with pytest.raises(KeyError), store.scratch("shard") as path:
+            path.write_bytes(b"half")
+            raise KeyError
+        assert not {name for name in store.names() if name.startswith("shard")}
+        with store.scratch("shard") as path:
+            path.write_bytes(b"whole")
+            assert "shard" not in store.names()
+        assert store.read("shard") == b"whole"
+        assert not {name for name in store.names() if name.endswith(".tmp")}
+
+
+def test_what_is_not_there_is_a_disk_error(store):
+    with pytest.raises(DiskError):
+        store.read("nothing")
+    with pytest.raises(DiskError):
+        store.size_and_sha256("nothing")
+
+
+def test_only_one_builds_on_a_disk(tmp_path):
+    store = open_store(tmp_path)
+    with store.building(), pytest.raises(BusyError), store.building():
+        pass
+    with store.building():
+        pass
+
+
+def test_a_set_in_a_bucket_is_the_set_on_a_disk(flat, imagenet, tmp_path):
+    bucket = f"ram://{tmp_path.name}/imagenet"
+    for where in (tmp_path, bucket):
+        options = {"split": "validation", "n_shards": 4}
+        builder.build(open_source(flat), where, imagenet.index, **options)
+    on_disk, in_bucket = open_store(tmp_path), open_store(bucket)
+    shards = {name for name in on_disk.names() if name.startswith("validation")}
+    assert len(shards) == 4 and shards <= in_bucket.names()
+    for name in (*shards, "dataset.json", "features.json"):
+        assert on_disk.read(name) == in_bucket.read(name)
+    ((name, split),) = check(bucket, imagenet.index, how="structure")
+    assert (name, split.n_records) == ("validation", 1000)
+    found = {int(each["index"]) for each in read_records(bucket, "validation", image_size=8)}
+    assert found == set(range(1000))
