@@ -214,9 +214,7 @@ def _from_aux(name: str, run_id: int, data: bytes) -> Outcome:
         mask, test_correct = np.zeros_like(train_correct), np.zeros(len(test), np.bool_)
         for index, n in ((np.concatenate([inside, outside]), len(mask)), (test, len(test))):
             if not np.array_equal(np.sort(index), np.arange(n)):
-                raise RecordError(
-                    f"{name}: its indices are not 0 to {n - 1}, once each", hint=_HINT
-                )
+                raise RecordError(f"{name}: an index is missing or there twice", hint=_HINT)
         mask[inside] = True
         for index, part, into in (
             (inside, "train", train_correct),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,12 @@ class RunRecord:
                         f" not ({n},)",
                         hint="a record holds one number for each example of a split",
                     )
+        for name, fact in self.facts.items():
+            if isinstance(fact, float) and not math.isfinite(fact):
+                raise RecordError(
+                    f"run {self.spec.run_id}: {name} is {fact}, so it failed",
+                    hint="a failed run is noted as that, and counted nowhere",
+                )
         if any(getattr(self, name).dtype != np.bool_ for name in BITS):
             raise RecordError(
                 f"run {self.spec.run_id}: masks and correctness are bool",

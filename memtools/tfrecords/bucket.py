@@ -44,9 +44,12 @@ class Bucket:
             return bytes(file.read())
 
     def write(self, name: str, data: bytes) -> None:
-        """A small file; it appears when it is closed."""
-        with _bucket_errors(self.path(name)), tf.io.gfile.GFile(self.path(name), "wb") as file:
-            file.write(data)
+        """A small file, under another name first: not every file system replaces as it writes."""
+        temporary = self.path(f"{name}.tmp")
+        with _bucket_errors(self.path(name)):
+            with tf.io.gfile.GFile(temporary, "wb") as file:
+                file.write(data)
+            tf.io.gfile.rename(temporary, self.path(name), overwrite=True)
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
