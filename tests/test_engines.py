@@ -1,7 +1,11 @@
 """Work in this process and in others: the same results, and errors that are not lost."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -70,3 +74,31 @@ def test_items_are_taken_as_they_are_needed():
     first = next(iter(spread(square, items(), n_workers=2)))
     assert first[1] == first[0] ** 2
     assert len(taken) <= 6
+
+
+ABANDONED = """
+import time
+from memtools.engines import spread
+if __name__ == "__main__":
+    list(spread(time.sleep, [0, 0, 0, 0, *[600] * 8], n_workers=2))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_workers_end_when_their_parent_is_killed():
+    command = [sys.executable, "-c", ABANDONED]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as parent:
+        try:
+            time.sleep(1.5)
+            assert parent.poll() is None
+            parent.kill()
+            parent.wait()
+            for _ in range(50):
+                os.killpg(parent.pid, 0)
+                time.sleep(0.1)
+            pytest.fail("somebody of the group still lives")
+        except ProcessLookupError:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from memtools.errors import ConfigError, RecordError
+from memtools.errors import ConfigError, IntegrityError, RecordError
 from memtools.tfrecords.plan import make_plan, synsets_of
 from memtools.tfrecords.sources import Listing, open_source
 
@@ -14,13 +14,17 @@ def listing_of(rows):
     return Listing.of((name.encode(), synset.encode(), 0, 0) for name, synset in rows)
 
 
-@pytest.fixture
-def rows(imagenet):
+def train_rows(imagenet):
     index = imagenet.index
     return [
         (str(name), imagenet.synsets[label])
         for name, label in zip(index.filenames, index.labels, strict=True)
     ]
+
+
+@pytest.fixture
+def rows(imagenet):
+    return train_rows(imagenet)
 
 
 def planned(rows, imagenet, **options):
@@ -113,6 +117,25 @@ def test_an_index_without_names_is_refused(rows, imagenet):
         make_plan(listing_of(rows), bare, split="validation", seed=0, n_shards=4)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda index: {"test_labels": index.test_labels + 1},
+        lambda index: {"test_labels": index.test_labels - 1},
+        lambda index: {"test_labels": index.test_labels[:-1]},
+        lambda index: {"labels": index.labels[:-1]},
+        lambda index: {"labels": index.labels + 1},
+    ],
+    ids=["beyond the classes", "below 0", "one too few", "one of train too few", "from 1 on"],
+)
+def test_labels_that_cannot_be_those_of_the_names_are_refused(flat, imagenet, change):
+    index = dataclasses.replace(imagenet.index, **change(imagenet.index))
+    listing = open_source(flat).listing()
+    with pytest.raises(IntegrityError):
+        make_plan(listing, index, split="validation", seed=0, n_shards=4)
+        make_plan(listing_of(train_rows(imagenet)), index, split="train", seed=0, n_shards=4)
+
+
 def test_a_name_to_leave_out_must_be_known(rows, imagenet):
     with pytest.raises(ConfigError, match=r"not in the index: 1 names \(nothing\.JPEG\)"):
         planned(rows, imagenet, skip=[rows[0][0], "nothing.JPEG"])
@@ -126,3 +149,6 @@ def test_the_hint_fits_the_trouble_and_a_double_is_not_called_unknown(rows, imag
         planned([*rows, rows[5]], imagenet)
     assert "--allow-missing" not in caught.value.hint
     assert "not in the index" not in str(caught.value)
+    with pytest.raises(RecordError, match="1 missing .*; 1 not in the index") as caught:
+        planned([*rows[1:], ("new.JPEG", rows[0][1])], imagenet)
+    assert "--allow-missing" not in caught.value.hint

@@ -1,12 +1,16 @@
 """Reading: the subset before decoding, every example once, the same pixels."""
 
+import io
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from memtools.errors import ConfigError, RecordError
+from memtools.estimates.about import About
+from memtools.estimates.model import ExampleIndex
 from memtools.tfrecords import builder
 from memtools.tfrecords.reader import read_records, with_index
 from memtools.tfrecords.sources import open_source
@@ -72,6 +76,10 @@ def test_workers_share_the_files(records):
     assert sorted(n for share in shares for n in share) == list(range(2000))
 
 
+def test_a_worker_beyond_the_files_gets_no_examples(records):
+    assert indices(read_records(records, "validation", image_size=8, worker=(4, 5))) == []
+
+
 def test_the_centre_crop_is_that_of_the_decoded_source(records, imagenet):
     example = next(iter(read_records(records, "train", image_size=16)))
     name = str(imagenet.index.filenames[int(example["index"])])
@@ -117,6 +125,54 @@ def test_a_set_with_a_shard_missing_is_not_read(records, tmp_path):
     (copy / "train-00003-of-00016").write_bytes(b"")
     with pytest.raises(RecordError, match="out of 8 and 16"):
         read_records(copy, "train")
+
+
+def test_a_training_image_is_what_a_plain_pipeline_makes_of_the_source(records, imagenet):
+    for example in read_records(records, "train", image_size=16, seed=5).take(20):
+        position = int(example["index"])
+        assert example["label"] == imagenet.index.labels[position]
+        data = imagenet.data[str(imagenet.index.filenames[position])]
+        pixels = tf.io.decode_image(data, channels=3)
+        (top, left, _), (height, width, _), _ = tf.image.stateless_sample_distorted_bounding_box(
+            pixels.shape,
+            [[[0.0, 0.0, 1.0, 1.0]]],
+            [5, position],
+            min_object_covered=0.1,
+            aspect_ratio_range=(3 / 4, 4 / 3),
+            area_range=(0.08, 1),
+            max_attempts=10,
+        )
+        crop = pixels[top : top + height, left : left + width]
+        image = tf.image.resize(tf.cast(crop, tf.float32), [16, 16], "bicubic")
+        image = tf.image.stateless_random_flip_left_right(image, [5, position])
+        expected = np.clip(image.numpy() / 255, 0, 1)
+        np.testing.assert_allclose(example["image"].numpy(), expected, atol=2 / 255)
+
+
+def test_random_crops_have_the_sizes_of_the_paper_and_are_flipped_half_the_time(tmp_path):
+    """In every image red is the column and green the row: a crop says where it was cut."""
+    n, size, width, height = 200, 32, 240, 160
+    rows, columns = np.mgrid[:height, :width].astype(np.uint8)
+    stream = io.BytesIO()
+    pixels = np.stack([columns, rows, np.full_like(rows, 128)], axis=2)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=100, subsampling=0)
+    (tmp_path / "n00000000").mkdir()
+    names = np.array([f"n00000000_{k}.JPEG" for k in range(n)])
+    for name in names:
+        (tmp_path / "n00000000" / name).write_bytes(stream.getvalue())
+    index = ExampleIndex(About(), np.zeros(n, int), names, None, None)
+    builder.build(open_source(tmp_path), tmp_path / "to", index, split="train", n_shards=1)
+    dataset = read_records(tmp_path / "to", "train", image_size=size, seed=0)
+    crops = np.stack([each["image"].numpy() for each in dataset]) * 255
+    inner = slice(4, size - 4)  # whose pixels the borders do not touch
+    steps = size - 9
+    across = (crops[:, inner, -5, 0] - crops[:, inner, 4, 0]).mean(1) * size / steps
+    down = (crops[:, -5, inner, 1] - crops[:, 4, inner, 1]).mean(1) * size / steps
+    area, aspect = abs(across) * down / (width * height), abs(across) / down
+    assert 0.07 < area.min() < 0.15 and 0.75 < area.max() < 1.03
+    assert 0.70 < aspect.min() < 0.82 and 1.22 < aspect.max() < 1.43
+    assert 70 < (across < 0).sum() < 130
+    assert crops[:, :, :, 0].mean((1, 2)).std() > 15  # not all from the middle
 
 
 def test_augmentation_is_the_seeds_and_the_examples(records):

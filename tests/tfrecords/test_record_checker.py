@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import shutil
 
 import numpy as np
@@ -78,15 +79,82 @@ def test_records_lost_or_doubled_are_counted_even_if_the_bytes_are_as_noted(
         list(check(records, imagenet.index))
 
 
-def test_a_flipped_byte_a_cut_and_a_missing_shard_are_found(records, imagenet):
-    path = first_shard(records)
-    data = path.read_bytes()
-    path.write_bytes(data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
-    with pytest.raises(RecordError, match="has the sha256"):
+def test_every_damaged_shard_is_named_with_what_is_wrong(records):
+    flipped, cut, empty, missing = sorted(records.glob("validation-*"))
+    data = bytearray(flipped.read_bytes())
+    data[1000] ^= 1
+    flipped.write_bytes(data)
+    size = cut.stat().st_size
+    os.truncate(cut, size - 10)
+    empty.write_bytes(b"")
+    missing.unlink()
+    with pytest.raises(RecordError) as caught:
         list(check(records))
-    path.write_bytes(data[:-10])
-    with pytest.raises(RecordError, match="bytes, not"):
-        list(check(records))
+    title, _, troubles = str(caught.value).partition(": ")
+    assert title == "4 of 4 shards of validation are wrong"
+    of_flipped, of_cut, of_empty, of_missing = troubles.split("; ")
+    assert of_flipped.startswith(f"{flipped.name} has the sha256 ")
+    assert of_cut == f"{cut.name} has {size - 10} bytes, not {size}"
+    assert of_empty.startswith(f"{empty.name} has 0 bytes, not ")
+    assert of_missing == f"{missing.name} is not there"
+
+
+def test_shards_that_are_swapped_are_both_named(records, imagenet):
+    one, other = sorted(records.glob("validation-*"))[1:3]
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    with pytest.raises(RecordError, match="2 of 4 shards .* are wrong") as caught:
+        list(check(records, imagenet.index, how="sha256"))
+    assert one.name in str(caught.value) and other.name in str(caught.value)
+
+
+def edited(records, name, *values):
+    """The records of the first shard, one of them with another value."""
+    kept = serialized(records)
+    example = tf.train.Example.FromString(kept[7])
+    feature = example.features.feature[name]
+    kind = feature.WhichOneof("kind")
+    getattr(feature, kind).value[:] = values
+    kept[7] = example.SerializeToString()
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("index", 1000, "an index lies beyond the 1000 examples"),
+        ("index", -1, "an index lies beyond"),
+        ("image/class/label", 0, "has the label -1, not"),
+        ("image/class/label", 2000, "has the label 1999, not"),
+        ("image/filename", b"other.JPEG", "has the file name"),
+        ("image/height", 1, "is not the image that its record describes"),
+        ("image/encoded", b"", "the file is empty"),
+    ],
+)
+def test_a_record_that_says_something_else_than_the_index_is_found(
+    records, imagenet, name, value, words
+):
+    rewrite(records, edited(records, name, value))
+    with pytest.raises(RecordError, match=words):
+        list(check(records, imagenet.index))
+
+
+def test_a_record_that_lacks_a_feature_is_found(records, imagenet):
+    rewrite(records, edited(records, "image/class/label"))
+    with pytest.raises(RecordError, match="holds a record of another form"):
+        list(check(records, imagenet.index, how="sha256"))
+
+
+def test_an_image_that_does_not_decode_is_found_by_decoding_alone(records, imagenet):
+    example = tf.train.Example.FromString(serialized(records)[7])
+    (data,) = example.features.feature["image/encoded"].bytes_list.value
+    frame = data.index(b"\xff\xc0")
+    data = data[: frame + 11] + b"\x55" + data[frame + 12 :]  # absurd sampling
+    rewrite(records, edited(records, "image/encoded", data))
+    assert len(list(check(records, imagenet.index, how="structure"))) == 1
+    with pytest.raises(RecordError, match=r"\.JPEG: "):
+        list(check(records, imagenet.index, how="decode"))
 
 
 def test_a_label_that_is_not_the_indexs_is_named(records, imagenet):

@@ -1,6 +1,7 @@
 """Disks and buckets: files that appear whole, one builder at a time."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -53,6 +54,15 @@ def test_what_is_not_there_is_a_disk_error(store):
         store.size_and_sha256("nothing")
 
 
+def test_what_is_no_directory_is_a_disk_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for where in (tmp_path / "file", f"nosuch://{tmp_path.name}"):
+        with pytest.raises(DiskError):
+            open_store(where).names()
+        with pytest.raises(DiskError), open_store(where).building():
+            pass
+
+
 def test_only_one_builds_on_a_disk(tmp_path):
     store = open_store(tmp_path)
     with store.building(), pytest.raises(BusyError), store.building():
@@ -69,8 +79,10 @@ def test_a_set_in_a_bucket_is_the_set_on_a_disk(flat, imagenet, tmp_path):
     on_disk, in_bucket = open_store(tmp_path), open_store(bucket)
     shards = {name for name in on_disk.names() if name.startswith("validation")}
     assert len(shards) == 4 and shards <= in_bucket.names()
-    for name in (*shards, "dataset.json", "features.json"):
+    for name in (*shards, "dataset.json"):
         assert on_disk.read(name) == in_bucket.read(name)
+    for name in ("features.json", "dataset_info.json"):  # whose keys come in no order
+        assert json.loads(on_disk.read(name)) == json.loads(in_bucket.read(name))
     ((name, split),) = check(bucket, imagenet.index, how="structure")
     assert (name, split.n_records) == ("validation", 1000)
     found = {int(each["index"]) for each in read_records(bucket, "validation", image_size=8)}

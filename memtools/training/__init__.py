@@ -1,0 +1,1 @@
+"""One model, or a stack of models, on one subset each."""

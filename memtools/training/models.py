@@ -1,0 +1,133 @@
+"""The networks, in Keras: classifiers of images that return logits.
+
+    model = build_model("mlp", (8, 8, 1), n_classes=10, hidden=(128,))
+
+    mlp                 flatten, dense layers with ReLU (the authors' MNIST demo: 512-256)
+    resnet18, resnet50  pre-activation residual networks for 32x32 images, as the paper's CIFAR-100
+                        runs: 3x3 stem without pooling, 64 to 512 channels, zero-initialised logits
+    inception           the small Inception of the released CIFAR models
+    imagenet-resnet50   post-activation ResNet-50 (version 1), stride in the 3x3 convolution
+
+Batch normalisation has momentum .9 and epsilon 1e-5 everywhere. Layouts: Feldman & Zhang 2020,
+appendix, and the released checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from memtools.errors import ConfigError
+
+Tensor = Any
+
+
+def build_model(
+    name: str, shape: Sequence[int], *, n_classes: int, hidden: Sequence[int] = ()
+) -> keras.Model:
+    """A fresh network for images [*shape]; ConfigError for a name that is none."""
+    if name not in _BODIES:
+        raise ConfigError(f"there is no model {name!r}", hint=f"known are {', '.join(_BODIES)}")
+    image = keras.Input(tuple(shape))
+    return keras.Model(image, _BODIES[name](image, n_classes, hidden), name=name)
+
+
+def has_convolutions(model: keras.Model) -> bool:
+    """Whether some layer convolves."""
+    return any(isinstance(layer, layers.Conv2D) for layer in model.layers)
+
+
+def _mlp(x: Tensor, n_classes: int, hidden: Sequence[int]) -> Tensor:
+    x = layers.Flatten()(x)
+    for units in hidden:
+        x = layers.Dense(units, activation="relu")(x)
+    return layers.Dense(n_classes)(x)
+
+
+def _preactivation(blocks: Sequence[int], bottleneck: bool) -> Callable[..., Tensor]:
+    """3x3 stem; stages of blocks; norm, ReLU, mean pool, logits."""
+
+    def body(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
+        x = _conv(x, 64, 3)
+        for stage, n_blocks in enumerate(blocks):
+            for block in range(n_blocks):
+                stride = 2 if stage > 0 and block == 0 else 1
+                x = _preactivation_block(x, 64 << stage, stride, bottleneck)
+        x = layers.GlobalAveragePooling2D()(_norm_relu(x))
+        return layers.Dense(n_classes, kernel_initializer="zeros")(x)
+
+    return body
+
+
+def _preactivation_block(x: Tensor, channels: int, stride: int, bottleneck: bool) -> Tensor:
+    out = channels * (4 if bottleneck else 1)
+    active = _norm_relu(x)
+    shortcut = x if stride == 1 and x.shape[-1] == out else _conv(active, out, 1, stride)
+    if bottleneck:
+        y = _norm_relu(_conv(active, channels, 1))
+        y = _norm_relu(_conv(y, channels, 3, stride))
+        y = _conv(y, out, 1)
+    else:
+        y = _norm_relu(_conv(active, channels, 3, stride))
+        y = _conv(y, out, 3)
+    return layers.Add()([y, shortcut])
+
+
+def _inception(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
+    x = _conv_norm_relu(x, 96, 3)
+    for blocks, down in (
+        (((32, 32), (32, 48)), 160),
+        (((112, 48), (96, 64), (80, 80), (48, 96)), 240),
+        (((176, 160), (176, 160)), 0),
+    ):
+        for narrow, wide in blocks:
+            sides = [_conv_norm_relu(x, narrow, 1), _conv_norm_relu(x, wide, 3)]
+            x = layers.Concatenate()(sides)
+        if down:
+            x = _conv_norm_relu(x, down, 3, 2)
+    return layers.Dense(n_classes)(layers.GlobalMaxPooling2D()(x))
+
+
+def _imagenet_resnet50(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
+    x = _conv_norm_relu(x, 64, 7, 2)
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    for stage, n_blocks in enumerate((3, 4, 6, 3)):
+        for block in range(n_blocks):
+            channels, stride = 64 << stage, 2 if stage > 0 and block == 0 else 1
+            y = _conv_norm_relu(x, channels, 1)
+            y = _conv_norm_relu(y, channels, 3, stride)
+            y = _norm(_conv(y, 4 * channels, 1), gamma="zeros")
+            if block == 0:
+                x = _norm(_conv(x, 4 * channels, 1, stride))
+            x = layers.ReLU()(layers.Add()([x, y]))
+    return layers.Dense(n_classes)(layers.GlobalAveragePooling2D()(x))
+
+
+def _conv(x: Tensor, channels: int, size: int, stride: int = 1) -> Tensor:
+    return layers.Conv2D(
+        channels, size, stride, "same", use_bias=False, kernel_initializer="he_normal"
+    )(x)
+
+
+def _norm(x: Tensor, gamma: str = "ones") -> Tensor:
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
+
+
+def _norm_relu(x: Tensor) -> Tensor:
+    return layers.ReLU()(_norm(x))
+
+
+def _conv_norm_relu(x: Tensor, channels: int, size: int, stride: int = 1) -> Tensor:
+    return _norm_relu(_conv(x, channels, size, stride))
+
+
+_BODIES: dict[str, Callable[..., Tensor]] = {
+    "mlp": _mlp,
+    "resnet18": _preactivation((2, 2, 2, 2), bottleneck=False),
+    "resnet50": _preactivation((3, 4, 6, 3), bottleneck=True),
+    "inception": _inception,
+    "imagenet-resnet50": _imagenet_resnet50,
+}
