@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 import memtools
 from memtools.artifacts.settings import is_set
 from memtools.errors import MemtoolsError
-from memtools_cli import artifacts, estimates, estimation, runs, tfrecords
+from memtools_cli import artifacts, estimates, estimation, runs, tfrecords, training
 
 
 class Commands(TyperGroup):
@@ -83,6 +83,7 @@ estimates.add_to(app)
 estimation.add_to(app)
 runs.add_to(app)
 tfrecords.add_to(app)
+training.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:

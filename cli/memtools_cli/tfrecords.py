@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from memtools_cli.extras import needing
 from memtools_cli.options import Json, Names
 from memtools_cli.output import print_table
 
@@ -111,7 +110,7 @@ def build(
     from memtools.tfrecords.plan import synsets_of
     from memtools.tfrecords.sources import open_source
 
-    with _extra():
+    with needing("tf"):
         from memtools.tfrecords import builder
     opened = open_source(source)
     examples = _index(index, names)
@@ -151,7 +150,7 @@ def check(
     verification: a damaged image may decode. What proves a shard is its sha256 as built; what
     was built is as good as its source, which --verify-source proves.
     """
-    with _extra():
+    with needing("tf"):
         from memtools.tfrecords import checker
     for name, split in checker.check(where, _index(index, names), how=verify, n_workers=workers):
         source = "the publisher's tar" if split.source_md5 else "a source that was not verified"
@@ -166,7 +165,7 @@ def info(where: Where, as_json: Json = False) -> None:
     from memtools.files import human_size
     from memtools.tfrecords.ledger import open_set
 
-    with _extra():
+    with needing("tf"):
         ledger = open_set(where)
     if as_json:
         splits = {name: dataclasses.asdict(split) for name, split in ledger.splits.items()}
@@ -221,18 +220,3 @@ def _lines(path: Path) -> list[str]:
     with disk_errors(path):
         lines = (line.strip() for line in path.read_text("utf-8").splitlines())
     return [line for line in lines if line and not line.startswith("#")]
-
-
-@contextlib.contextmanager
-def _extra() -> Iterator[None]:
-    """Say how to get TensorFlow where it is missing."""
-    from memtools.errors import MemtoolsError
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no news
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MemtoolsError(
-            f"this needs {error.name}, which is not installed",
-            hint="pip install 'memtools[tf]'",
-        ) from error

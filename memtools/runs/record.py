@@ -37,6 +37,15 @@ class RunSpec:
     seed: int = 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A run that ended without a result: why, and at which step."""
+
+    run_id: int
+    reason: str
+    step: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunRecord:
     """One run, in the order of the sweep's examples.

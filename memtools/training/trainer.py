@@ -13,7 +13,7 @@ same whatever the number of runs.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,10 +29,10 @@ from memtools.errors import ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
-from memtools.runs.record import RunRecord, RunSpec
+from memtools.runs.record import Failure, RunRecord, RunSpec
 from memtools.runs.store import Sweep
 from memtools.training.config import Config
-from memtools.training.datasets import Dataset
+from memtools.training.datasets import Dataset, load_dataset
 from memtools.training.models import build_model, has_convolutions
 from memtools.training.subsets import draw, generator, size_of
 
@@ -40,17 +40,9 @@ CHUNK = 500  # steps between two looks at the clock
 _EVALUATE = 512  # examples
 _PAD = 4  # pixels around an image that is cropped
 
+Result = RunRecord | Failure
 State = tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]
 """Weights, momenta, moving statistics; each [stack, ...]."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """A run that ended without a result."""
-
-    run_id: int
-    reason: str
-    step: int
 
 
 def sweep_of(config: Config, data: Dataset) -> Sweep:
@@ -73,6 +65,23 @@ def examples_of(data: Dataset) -> ExampleIndex:
     """The labels that were trained on, in the order of the data."""
     about = About(dataset=data.name, order=data.order)
     return ExampleIndex(about, data.train_labels, None, data.test_labels, None)
+
+
+def train_group(config: Config, run_ids: Sequence[int], n_threads: int = 0) -> list[Result]:
+    """Train some runs, with the trainer that this process has for the configuration.
+
+    n_threads: processors to use; 0: all of them. What a worker process is given to do.
+    """
+    return list(_trainer(config, n_threads).train(run_ids))
+
+
+@functools.lru_cache(maxsize=1)
+def _trainer(config: Config, n_threads: int) -> Trainer:
+    if n_threads:
+        tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(n_threads)
+    data = load_dataset(config.dataset, flipped=config.flipped, seed=config.seed)
+    return Trainer(config, data)
 
 
 class Trainer:
@@ -105,7 +114,7 @@ class Trainer:
 
     def train(
         self, run_ids: Sequence[int], tick: Callable[[int], object] = lambda n_steps: None
-    ) -> Iterator[RunRecord | Failure]:
+    ) -> Iterator[Result]:
         """Train up to `stack` runs at once; `tick` is told of the steps done."""
         stack = self.config.stack
         if len(run_ids) > stack:

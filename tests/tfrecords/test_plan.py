@@ -149,6 +149,6 @@ def test_the_hint_fits_the_trouble_and_a_double_is_not_called_unknown(rows, imag
         planned([*rows, rows[5]], imagenet)
     assert "--allow-missing" not in caught.value.hint
     assert "not in the index" not in str(caught.value)
-    with pytest.raises(RecordError, match="1 missing .*; 1 not in the index") as caught:
+    with pytest.raises(RecordError, match=r"1 missing .*; 1 not in the index") as caught:
         planned([*rows[1:], ("new.JPEG", rows[0][1])], imagenet)
     assert "--allow-missing" not in caught.value.hint

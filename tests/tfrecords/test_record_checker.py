@@ -104,7 +104,7 @@ def test_shards_that_are_swapped_are_both_named(records, imagenet):
     first, second = one.read_bytes(), other.read_bytes()
     one.write_bytes(second)
     other.write_bytes(first)
-    with pytest.raises(RecordError, match="2 of 4 shards .* are wrong") as caught:
+    with pytest.raises(RecordError, match=r"2 of 4 shards .* are wrong") as caught:
         list(check(records, imagenet.index, how="sha256"))
     assert one.name in str(caught.value) and other.name in str(caught.value)
 

@@ -1,0 +1,22 @@
+"""Commands whose extra is not installed say how to get it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Around imports that an extra of memtools brings."""
+    from memtools.errors import MemtoolsError
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no news
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MemtoolsError(
+            f"this needs {error.name}, which is not installed",
+            hint=f"pip install 'memtools[{extra}]'",
+        ) from error

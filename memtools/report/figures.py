@@ -1,0 +1,77 @@
+"""Pictures of estimates, with matplotlib: each function draws one figure into one file.
+
+histogram(estimates.memorization, Path("histogram.png"))
+gallery(images, captions, Path("memorized.png"))
+pair_rows(rows, Path("pairs.png"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from memtools.estimates.npz import Array
+from memtools.files import appearing, disk_errors
+
+_COLUMNS = 8  # pictures in a row of a gallery
+_INK, _LIGHT = "#1f4e79", "#9db8d2"
+
+
+def histogram(memorization: Array, path: Path, marked: Array | None = None) -> None:
+    """Counts of memorization values, logarithmic; marked: bool [n], drawn in front."""
+    figure = Figure((7, 4), layout="constrained")
+    axes = figure.subplots()
+    known = ~np.isnan(memorization)
+    edges = np.linspace(min(0.0, float(np.nanmin(memorization))), 1, 41).tolist()
+    axes.hist(memorization[known], edges, color=_LIGHT, label="all training examples")
+    if marked is not None:
+        axes.hist(memorization[known & marked], edges, color=_INK, label="flipped labels")
+        axes.legend(frameon=False)
+    axes.set(xlabel="memorization", ylabel="number of examples", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def gallery(images: Array, captions: Sequence[str], path: Path) -> None:
+    """Images [n, height, width, channels] with a caption under each."""
+    n_rows = -(-len(images) // _COLUMNS)
+    figure = Figure((1.15 * _COLUMNS, 1.45 * n_rows), layout="constrained")
+    for axes, image, caption in zip(
+        figure.subplots(n_rows, _COLUMNS, squeeze=False).flat, images, captions, strict=False
+    ):
+        _show(axes, image, caption)
+    for axes in figure.axes[len(images) :]:
+        axes.set_axis_off()
+    _save(figure, path)
+
+
+def pair_rows(rows: Sequence[Sequence[tuple[Array, str]]], path: Path) -> None:
+    """A row for each training image: (image, caption) of it, then of the test images it helps."""
+    width = max(len(row) for row in rows)
+    figure = Figure((1.3 * width, 1.55 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), width, squeeze=False)
+    for row, line in zip(rows, grid, strict=True):
+        for axes in line:
+            axes.set_axis_off()
+        for axes, (image, caption) in zip(line, row, strict=False):
+            _show(axes, image, caption)
+    _save(figure, path)
+
+
+def _show(axes: Any, image: Array, caption: str) -> None:
+    grey = image.shape[-1] == 1
+    axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if grey else None)
+    axes.text(0.5, -0.05, caption, transform=axes.transAxes, fontsize=7, ha="center", va="top")
+    axes.set_axis_off()
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    with disk_errors(path), appearing(path) as file, matplotlib.rc_context({"savefig.dpi": 150}):
+        figure.savefig(file, format=path.suffix[1:])
