@@ -10,14 +10,18 @@ yielded, or lies where the work put it.
 from __future__ import annotations
 
 import concurrent.futures
+import importlib
 import itertools
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from memtools.errors import MemtoolsError
+from memtools.progress import silence
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,7 +47,10 @@ def _in_processes(
 ) -> Iterator[tuple[Item, Result]]:
     """Fresh processes, since TensorFlow does not survive a fork."""
     pool = concurrent.futures.ProcessPoolExecutor(
-        n_workers, multiprocessing.get_context("spawn"), initializer=_leave_signals_to_parent
+        n_workers,
+        multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(getattr(work, "func", work).__module__,),
     )
     try:
         given = {
@@ -64,6 +71,17 @@ def _in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_signals_to_parent() -> None:
-    """An interrupt reaches every process of a terminal; one of them must decide."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin(module: str) -> None:
+    """Of a worker: the parent decides when it ends, and TensorFlow's greetings are not heard."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches all of a terminal
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if module != "__main__":
+        with silence():
+            importlib.import_module(module)
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot say goodbye; its workers must not go on for hours."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

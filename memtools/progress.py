@@ -7,11 +7,26 @@ with bars() as show:
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 
 Show = Callable[[str, int, int | None], None]
 """Draws the bar of a label: how much is done of how much; None: not known yet."""
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """No word on stderr from compiled code, such as TensorFlow's greetings when it is imported."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ def where(n):
 
 
 def fail_at_three(n):
+    time.sleep(0.01)  # so that a worker that is late has not missed hundreds
     if n == 3:
         raise RecordError("three is wrong", hint="leave it out")
     return n

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 def needing(extra: str) -> Iterator[None]:
     """Around imports that an extra of memtools brings."""
     from memtools.errors import MemtoolsError
+    from memtools.progress import silence
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no news
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what comes later; before it, silence
     try:
-        yield
+        with silence():
+            yield
     except ModuleNotFoundError as error:
         raise MemtoolsError(
             f"this needs {error.name}, which is not installed",

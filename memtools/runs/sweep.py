@@ -54,11 +54,7 @@ def run_missing(
                 else:
                     store.add(result)
             done += len(results)
-            show(
-                f"training (accuracy {accuracy:.3f})" if accuracy else "training",
-                done,
-                len(run_ids),
-            )
+            show("training", done, len(run_ids))
     return failed
 
 

@@ -112,14 +112,24 @@ class Trainer:
         self._advance = compile_(self._steps)
         self._predict = compile_(self._logits)
 
-    def train(
-        self, run_ids: Sequence[int], tick: Callable[[int], object] = lambda n_steps: None
-    ) -> Iterator[Result]:
-        """Train up to `stack` runs at once; `tick` is told of the steps done."""
+    def train(self, run_ids: Sequence[int]) -> Iterator[Result]:
+        """Train up to `stack` runs at once; their records, or failures."""
+        begun = time.monotonic()
+        state, masks, lost = self.fit(run_ids)
+        seconds = (time.monotonic() - begun) / len(run_ids)
+        train = self._evaluate(state, self.data.train_images)
+        test = self._evaluate(state, self.data.test_images)
+        for row, run_id in enumerate(run_ids):
+            if lost[row] >= 0:
+                yield Failure(run_id, "the loss is not finite", int(lost[row]))
+            else:
+                yield self._record(run_id, masks[row], train[row], test[row], seconds)
+
+    def fit(self, run_ids: Sequence[int]) -> tuple[State, Array, Array]:
+        """(weights and all, masks bool [stack, n_train], steps at which a loss was lost or -1)."""
         stack = self.config.stack
         if len(run_ids) > stack:
             raise ConfigError(f"{len(run_ids)} runs in a stack of {stack}", hint="train fewer")
-        begun = time.monotonic()
         group = [*run_ids, *[run_ids[-1]] * (stack - len(run_ids))]
         masks = np.stack([self.mask(run_id) for run_id in group])
         batches = np.stack(
@@ -137,17 +147,7 @@ class Trainer:
                 state, tf.constant(some), tf.constant(rates), stop - start, start, seeds
             )
             lost = np.where((lost < 0) & ~np.isfinite(losses.numpy()), stop, lost)
-            tick((stop - start) * len(run_ids))
-        seconds = (time.monotonic() - begun) / len(run_ids)
-        train, test = (
-            self._evaluate(state, images)
-            for images in (self.data.train_images, self.data.test_images)
-        )
-        for row, run_id in enumerate(run_ids):
-            if lost[row] >= 0:
-                yield Failure(run_id, "the loss is not finite", int(lost[row]))
-            else:
-                yield self._record(run_id, masks[row], train[row], test[row], seconds)
+        return state, masks, lost
 
     def mask(self, run_id: int) -> NDArray[np.bool_]:
         """The subset of a run, bool [n_train]."""

@@ -1,17 +1,21 @@
 """From images to shards: the same bytes however they come about."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from tfrecords.conftest import encoded
 
 from memtools.errors import ConfigError, DiskError, MemtoolsError, RecordError
@@ -19,7 +23,7 @@ from memtools.estimates.about import About, save
 from memtools.estimates.model import ExampleIndex
 from memtools.tfrecords import builder, records
 from memtools.tfrecords.ledger import Ledger
-from memtools.tfrecords.sources import Folder, open_source
+from memtools.tfrecords.sources import TAR_MD5, Folder, open_source
 from memtools.tfrecords.storage import open_store
 
 
@@ -234,39 +238,146 @@ def test_a_shard_that_has_vanished_is_built_again(folder, reference, imagenet, t
     assert built(folder, tmp_path, imagenet) == expected
 
 
-SMALL_LIMIT = """
-import resource, sys, pathlib
-from memtools.tfrecords.builder import build
-from memtools.tfrecords.sources import Folder, open_source
-from memtools.artifacts.loader import load
-from memtools.errors import DiskError
-if __name__ == "__main__":
-    index = load(pathlib.Path(sys.argv[2])).index
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), -1))
-    import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        build(open_source(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[3]), index,
-              split="train", n_shards=8)
-    except DiskError as error:
-        print(error, "|", error.hint)
-        sys.exit(6)
+def command_to_build(folder, index_file, to, n_workers):
+    """`memtools tfrecords build`, of the shards of `reference`."""
+    options = {"split": "train", "to": to, "index": index_file, "shards": 8, "workers": n_workers}
+    options = [each for name, value in options.items() for each in (f"--{name}", str(value))]
+    return ["tfrecords", "build", str(folder), *options]
+
+
+LIMITED = """
+import resource, signal, sys
+from memtools_cli.main import app
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), -1))
+app()
 """
 
 
-def test_a_disk_that_fills_up_in_the_middle_leaves_no_half_shard(
+def test_a_file_that_cannot_grow_further_is_no_shard(
     folder, reference, imagenet, index_file, tmp_path
 ):
     _, expected = reference
     to = tmp_path / "to"
     limit = str(max(map(len, expected.values())) - 20_000)
-    command = [sys.executable, "-c", SMALL_LIMIT, str(folder), str(index_file), str(to), limit]
+    arguments = command_to_build(folder, index_file, to, 1)
+    command = [sys.executable, "-c", LIMITED, limit, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 6, done.stderr
-    assert "|" in done.stdout and len(done.stdout.splitlines()) == 1
+    assert done.returncode == 6 and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.splitlines()[-2].startswith("error: ")
     for path in to.glob("train-*"):
         assert path.read_bytes() == expected[path.name]
-    assert not list(to.glob("*.tmp"))
+    assert len(list(to.glob("train-*"))) < 8 and not list(to.glob("*.tmp"))
     assert built(folder, to, imagenet) == expected
+
+
+SCRIPT = Path(sys.executable).with_name("memtools")
+ON_A_SMALL_DISK = """
+    export LC_ALL=C
+    mount -t tmpfs -o size=$1 tmpfs "$2" || exit 77
+    to=$2 copy=$3 && shift 3
+    "$@" 2>&1; echo "exit $?"
+    ls -A "$to" | sed 's/^/left: /'
+    mkdir "$copy" && cp "$to"/train-* "$copy"
+    mount -o remount,size=100m "$to"
+    "$@" 2>&1; echo "exit $?"
+    cp "$to"/train-* "$copy"
+"""
+
+
+def test_a_disk_that_fills_up_in_the_middle_is_gone_on_from(
+    folder, reference, index_file, tmp_path
+):
+    """It has room for all images, so that nobody can tell beforehand, but not for the records."""
+    _, expected = reference
+    n_bytes = sum(map(len, expected.values())) - 100_000
+    (tmp_path / "to").mkdir()
+    script = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-uc", ON_A_SMALL_DISK, "sh"]
+    where = [str(tmp_path / "to"), str(tmp_path / "copy")]
+    command = [str(SCRIPT), *command_to_build(folder, index_file, tmp_path / "to", 1)]
+    try:
+        done = subprocess.run(
+            [*script, str(n_bytes), *where, *command], capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        pytest.skip("needs unshare")
+    if "exit" not in done.stdout:
+        pytest.skip("needs `unshare --user --mount`, and tmpfs mounted in it")
+    assert re.findall(r"exit (\d+)", done.stdout) == ["6", "0"], done.stdout
+    assert re.search("^error: .*\n       free some space", done.stdout, re.MULTILINE)
+    left = re.findall("left: (.*)", done.stdout)
+    shards = [name for name in left if name.startswith("train-")]
+    assert "dataset.json" in left and 4 <= len(shards) < 8
+    assert not [name for name in left if name.endswith(".tmp")]
+    copied = {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()}
+    assert copied == expected
+
+
+def begun_since(to, then):
+    """Whether a shard has been begun, or finished."""
+    with contextlib.suppress(FileNotFoundError):  # it was renamed just now
+        return any(path.stat().st_mtime > then for path in to.glob("train-*"))
+
+
+def test_killed_with_its_workers_the_next_run_ends_with_the_same_bytes(
+    folder, reference, imagenet, index_file, tmp_path
+):
+    _, expected = reference
+    to, draw, in_the_middle = tmp_path / "to", random.Random(1), 0
+    command = [str(SCRIPT), *command_to_build(folder, index_file, to, 2)]
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    for _ in range(3):
+        then = time.time()
+        with subprocess.Popen(command, start_new_session=True, **streams) as build:
+            while build.poll() is None and not begun_since(to, then):
+                time.sleep(0.01)
+            time.sleep(draw.uniform(0, 0.15))
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(build.pid, signal.SIGKILL)
+        shards = [path for path in to.glob("train-*") if path.suffix != ".tmp"]
+        in_the_middle += len(shards) < 8
+        for path in shards:
+            assert path.read_bytes() == expected[path.name]
+    assert in_the_middle
+    assert built(folder, to, imagenet) == expected
+    assert not list(to.glob("*.tmp")) and Ledger.open(open_store(to)).splits["train"].complete
+
+
+def test_an_image_that_is_a_gif_is_converted(imagenet, tmp_path):
+    names = [str(name) for name in imagenet.index.test_filenames[:2]]
+    source, rng = tmp_path / "source", np.random.default_rng(0)
+    source.mkdir()
+    first, *rest = (
+        Image.fromarray(
+            np.kron(rng.integers(0, 255, (3, 4, 3), np.uint8), np.ones((8, 8, 1), "u1"))
+        )
+        for _ in range(3)
+    )
+    first.save(source / names[0], "GIF", save_all=True, append_images=rest)
+    (source / names[1]).write_bytes(imagenet.data[names[1]])
+    options = {"split": "validation", "n_shards": 1, "allow_missing": True}
+    split = builder.build(open_source(source), tmp_path / "to", imagenet.index, **options)
+    assert split.converted == {names[0]: "GIF"}
+    (record,) = (
+        each for each in parsed(tmp_path / "to" / "validation-00000-of-00001") if each["index"] == 0
+    )
+    pixels = tf.io.decode_jpeg(record["image/encoded"]).numpy().astype(int)
+    assert abs(pixels - np.array(first.convert("RGB"), int)).mean() < 12
+
+
+@pytest.mark.parametrize("n_lost", [1, 4])
+def test_only_what_comes_from_the_publishers_tar_is_said_to(
+    flat, imagenet, tmp_path, monkeypatch, n_lost
+):
+    tar = open_source(imagenet.validation_tar())
+    md5 = hashlib.md5(tar.path.read_bytes()).hexdigest()
+    monkeypatch.setitem(TAR_MD5, "validation", md5)
+    options = {"split": "validation", "n_shards": 4}
+    index, to = imagenet.index, tmp_path / "to"
+    assert builder.build(tar, to, index, verify_source=True, **options).source_md5 == md5
+    for shard in sorted(to.glob("validation-*"))[:n_lost]:
+        shard.unlink()
+    assert builder.build(open_source(flat), to, index, **options).source_md5 == ""
 
 
 ODD_NAMES = [
@@ -314,6 +425,7 @@ def test_a_worker_that_dies_ends_the_build(folder, imagenet, tmp_path):
     source = Deadly(folder)
     with pytest.raises(MemtoolsError, match="died without a word"):
         builder.build(source, tmp_path, imagenet.index, split="train", n_shards=8, n_workers=2)
+    assert not list(tmp_path.glob("train-*-of-00008"))
     assert not Ledger.open(open_store(tmp_path)).splits["train"].complete
 
 

@@ -1,0 +1,45 @@
+"""From nothing to a finished estimate."""
+
+import json
+import os
+
+import numpy as np
+
+from memtools.artifacts.loader import load
+from memtools.runs.store import RunStore
+
+
+def test_the_demo_finds_the_flipped_labels_and_resumes(memtools, tmp_path):
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    to = tmp_path / "demo"
+    shown = memtools("demo", "--to", to, "--runs", 96, timeout=110, env=environment)
+    assert shown.returncode == 0, shown.stderr
+    summary = json.loads((to / "summary.json").read_text())
+    assert (summary["n_runs"], summary["n_flipped"]) == (96, 24)
+    assert summary["flipped_auroc"] >= 0.97 and summary["flipped_precision"] >= 0.6
+    assert summary["train_accuracy"] >= 0.995 and summary["split_half_spearman"] >= 0.6
+    for picture in ("histogram.png", "memorized.png", "pairs.png"):
+        assert (to / picture).read_bytes().startswith(b"\x89PNG")
+    estimates = load(to / "estimates.npz")
+    assert np.array_equal(estimates.n_in + estimates.n_out, np.full(1200, 96))
+    assert "area under the ROC curve" in shown.stdout and "Go on with:" in shown.stdout
+    store = RunStore.open(to / "runs")
+    store.path(5).unlink()
+    before = store.path(6).stat().st_mtime_ns
+    shown = memtools("train", "digits-demo", "--runs", "5,6", "--to", to / "runs", env=environment)
+    assert (shown.returncode, shown.stdout) == (0, f"{to / 'runs'}\n"), shown.stderr
+    assert store.path(6).stat().st_mtime_ns == before and len(store) == 96
+
+
+def test_wrong_requests_are_two_lines(memtools, tmp_path):
+    for arguments, code, words in (
+        (("digit-demo", "--runs", "0:4"), 2, "no preset 'digit-demo'"),
+        (("digits-demo", "--runs", "x"), 2, "names no runs"),
+        (("digits-demo", "--runs", "0", "--set", "epoch=2"), 2, "no key of a configuration"),
+        (("digits-demo", "--runs", "0", "--set", "batch_size=2000"), 2, "larger than the subset"),
+        (("cifar100-resnet50", "--runs", "0", "--set", "dataset=none"), 2, "no data set"),
+    ):
+        shown = memtools("train", *arguments, "--to", tmp_path / "runs")
+        lines = shown.stderr.splitlines()
+        assert shown.returncode == code and len(lines) == 2, shown.stderr
+        assert words in lines[0]
