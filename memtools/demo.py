@@ -30,7 +30,7 @@ from memtools.report import figures
 from memtools.runs.store import RunStore
 from memtools.runs.sweep import run_missing
 from memtools.training.config import load_config
-from memtools.training.datasets import Dataset, load_dataset
+from memtools.training.datasets import Dataset, load_arrays
 from memtools.training.trainer import examples_of, sweep_of, train_group
 
 _SHOWN, _ROWS = 40, 6
@@ -54,7 +54,7 @@ def run(root: Path, n_runs: int = 400) -> Summary:
     """Train, estimate, print, draw; everything is written to `root`. Stops and resumes."""
     begun = time.monotonic()
     config = load_config("digits-demo")
-    data = load_dataset(config.dataset, flipped=config.flipped, seed=config.seed)
+    data = load_arrays(config)
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     store = RunStore.create(root / "runs", sweep_of(config, data), examples_of(data))

@@ -18,14 +18,18 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from memtools import progress
 from memtools.errors import MemtoolsError
-from memtools.progress import silence
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_place = (0, 1)
 AHEAD = 2  # items per worker that are given out at one time: what is not begun can be left
 
 
@@ -46,11 +50,12 @@ def _in_processes(
     work: Callable[[Item], Result], items: Iterator[Item], n_workers: int
 ) -> Iterator[tuple[Item, Result]]:
     """Fresh processes, since TensorFlow does not survive a fork."""
+    context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
         n_workers,
-        multiprocessing.get_context("spawn"),
+        context,
         initializer=_begin,
-        initargs=(getattr(work, "func", work).__module__,),
+        initargs=(getattr(work, "func", work).__module__, context.Value("i", 0), n_workers),
     )
     try:
         given = {
@@ -71,12 +76,22 @@ def _in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(module: str) -> None:
+def place() -> tuple[int, int]:
+    """(which worker this process is, 0-based, how many there are); (0, 1) outside of workers."""
+    return _place
+
+
+def _begin(module: str, counter: Synchronized[int], n_workers: int) -> None:
     """Of a worker: the parent decides when it ends, and TensorFlow's greetings are not heard."""
+    global _place
+    with counter.get_lock():
+        _place = (counter.value, n_workers)
+        counter.value += 1
+    progress.hush()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches all of a terminal
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if module != "__main__":
-        with silence():
+        with progress.silence():
             importlib.import_module(module)
 
 

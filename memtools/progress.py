@@ -9,10 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
 
-Show = Callable[[str, int, int | None], None]
-"""Draws the bar of a label: how much is done of how much; None: not known yet."""
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Show(Protocol):
+    """Draws the bar of a label: how much is done of how much; None: not known yet."""
+
+    def __call__(self, label: str, n_done: int, n_total: int | None, note: str = "") -> None:
+        """note: a few words behind the bar."""
 
 
 @contextlib.contextmanager
@@ -29,44 +37,91 @@ def silence() -> Iterator[None]:
         os.close(nowhere)
 
 
+def hush() -> None:
+    """No bars from this process: another one shows them."""
+    global _hushed
+    _hushed = True
+
+
 @contextlib.contextmanager
 def bars(what: str = "") -> Iterator[Show]:
-    """A function that draws bars with speed and time left; what: is counted, if not bytes."""
-    if not sys.stderr.isatty():
-        yield lambda label, n_done, n_total: None
-        return
+    """A function that draws bars with speed and time left; what: is counted, if not bytes.
+
+    Bars that are asked for while others are shown stand below them.
+    """
+    global _display
+    if _hushed or not sys.stderr.isatty():
+        yield _silent
+    elif _display is not None:
+        yield from _shown(_display, what)
+    else:
+        with _new_display() as _display:
+            try:
+                yield from _shown(_display, what)
+            finally:
+                _display = None
+
+
+def _silent(label: str, n_done: int, n_total: int | None, note: str = "") -> None:
+    """Nobody is looking."""
+
+
+_hushed = False
+_display: Progress | None = None
+
+
+def _shown(display: Progress, what: str) -> Iterator[Show]:
+    """The function that draws; its bars go away with it."""
+    tasks: dict[str, TaskID] = {}
+
+    def show(label: str, n_done: int, n_total: int | None, note: str = "") -> None:
+        if label not in tasks:
+            tasks[label] = display.add_task(label, total=n_total, what=what, note=note)
+        display.update(tasks[label], completed=n_done, total=n_total, note=note)
+
+    try:
+        yield show
+    finally:
+        for task in tasks.values():
+            display.remove_task(task)
+
+
+def _new_display() -> Progress:
     from rich.console import Console  # 90 ms: only those who look pay for it
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        MofNCompleteColumn,
         Progress,
         ProgressColumn,
         Task,
-        TaskID,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
     from rich.text import Text
 
-    class RateColumn(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0:,.0f} {what}/s")
+    bytes_done, bytes_rate = DownloadColumn(), TransferSpeedColumn()
 
-    measured = (DownloadColumn(), TransferSpeedColumn())
+    class Done(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            if not (what := task.fields["what"]):
+                return bytes_done.render(task)
+            total = "?" if task.total is None else f"{task.total:,.0f}"
+            return Text(f"{task.completed:,.0f}/{total} {what}")
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            if not (what := task.fields["what"]):
+                return bytes_rate.render(task)
+            speed = task.speed or 0
+            return Text(f"{speed:,.0f} {what}/s" if speed >= 1 else f"{60 * speed:.1f} {what}/min")
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        *((MofNCompleteColumn(), RateColumn()) if what else measured),
+        Done(),
+        Rate(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
     )
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        def show(label: str, n_done: int, n_total: int | None) -> None:
-            if label not in tasks:
-                tasks[label] = progress.add_task(label, total=n_total)
-            progress.update(tasks[label], completed=n_done, total=n_total)
-
-        yield show
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+Strategy = Literal["auto", "one", "mirrored", "multiworker", "tpu"]
+Mode = Literal["auto", "data-parallel", "replica-parallel", "stacked"]
 Workers = Annotated[
     int,
     typer.Option(min=1, metavar="N", help="Processes side by side, each on CPUs of its own."),
@@ -31,35 +32,64 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Override the configuration. Repeatable."),
     ] = None,
     workers: Workers = 1,
+    strategy: Annotated[
+        Strategy, typer.Option(help="Devices: one, all GPUs, hosts of TF_CONFIG, a TPU.")
+    ] = "auto",
+    mode: Annotated[
+        Mode, typer.Option(help="One model on all devices, or others on each; see below.")
+    ] = "auto",
+    checkpoint_minutes: Annotated[
+        float, typer.Option(min=0, metavar="M", help="Between checkpoints of unfinished runs.")
+    ] = 10,
 ) -> None:
     """Train models on random subsets; keep what each got right.
 
-    Runs that are there are skipped: stop and start at any time, or ask for more. Memory: the
-    data once for each worker, and three times the weights of the models in a stack.
-    """
-    import functools
+    Runs that are there are skipped: stop, kill and start at any time, or ask for more. One device
+    trains the models of a stack side by side (stacked); of several devices each trains its own
+    (replica-parallel), or all train one model (data-parallel; of several hosts always).
 
-    from memtools.errors import SweepError
+    Memory: the data once on each device and in each worker, four times the weights of all models
+    that are trained at a time, and the activations of their batches. TFRecords are streamed.
+    """
+    import contextlib
+    import functools
+    import shutil
+
+    from memtools.errors import ConfigError, SweepError
     from memtools.runs.store import RunStore
-    from memtools.runs.sweep import parse_runs, run_missing
+    from memtools.runs.sweep import Train, parse_runs, run_missing
     from memtools.training.config import load_config, parse_overrides
     from memtools_cli.extras import needing
 
     wanted = parse_runs(runs)
     resolved = load_config(config, parse_overrides(settings or []))
+    if workers > 1 and strategy not in ("auto", "one"):
+        raise ConfigError(
+            f"--workers {workers} trains on one device in each process, not {strategy}",
+            hint="leave out one of the two",
+        )
     with needing("tf"):
         from memtools.training.datasets import load_dataset
-        from memtools.training.trainer import examples_of, sweep_of, train_group
-    data = load_dataset(resolved.dataset, flipped=resolved.flipped, seed=resolved.seed)
-    store = RunStore.create(to, sweep_of(resolved, data), examples_of(data))
-    threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else 0
-    failed = run_missing(
-        store,
-        wanted,
-        functools.partial(train_group, resolved, n_threads=threads),
-        group=resolved.stack,
-        n_workers=workers,
-    )
+        from memtools.training.hosts import follow, leading
+        from memtools.training.strategy import choose
+        from memtools.training.trainer import Trainer, examples_of, sweep_of, train_group
+    devices = choose("one" if workers > 1 else strategy, mode)
+    data = load_dataset(resolved)
+    unfinished = to / "unfinished"
+    with contextlib.ExitStack() as stack:
+        if workers > 1:
+            each: Train = functools.partial(
+                train_group, resolved, unfinished=unfinished, minutes=checkpoint_minutes
+            )
+            group = resolved.stack
+        else:
+            trainer = Trainer(resolved, data, devices, unfinished, checkpoint_minutes)
+            if not devices.is_chief:
+                follow(trainer)
+                return
+            each, group = stack.enter_context(leading(trainer)), trainer.capacity
+        store = RunStore.create(to, sweep_of(resolved, data), examples_of(data))
+        failed = run_missing(store, wanted, each, group=group, n_workers=workers)
     if failed:
         run_id, reason = next(iter(failed.items()))
         raise SweepError(
@@ -67,6 +97,7 @@ def train(
             failed_run_ids=sorted(failed),
             hint="the others are kept; a lower --set peak_lr=... may help",
         )
+    shutil.rmtree(unfinished, ignore_errors=True)
     print(to)
 
 

@@ -43,7 +43,7 @@ def run_missing(
     missing = [run_id for run_id in run_ids if run_id not in there]
     groups = [missing[start : start + group] for start in range(0, len(missing), group)]
     failed: dict[int, str] = {}
-    done = len(run_ids) - len(missing)
+    done, note = len(run_ids) - len(missing), ""
     with locked(store.root / _LOCK, wait=False, waiting=lambda: None), bars("runs") as show:
         show("training", done, len(run_ids))
         for _, results in spread(train, groups, n_workers=n_workers):
@@ -53,8 +53,9 @@ def run_missing(
                     store.fail(result.run_id, result.reason, step=result.step, time=time.time())
                 else:
                     store.add(result)
+                    note = f"accuracy {result.accuracy_in:.3f} in, {result.test_accuracy:.3f} test"
             done += len(results)
-            show("training", done, len(run_ids))
+            show("training", done, len(run_ids), note)
     return failed
 
 

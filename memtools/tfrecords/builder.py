@@ -22,7 +22,7 @@ from memtools.estimates.model import ExampleIndex
 from memtools.progress import bars
 from memtools.tfrecords import metadata
 from memtools.tfrecords.ledger import Ledger, Split
-from memtools.tfrecords.plan import N_SHARDS, Shard, columns_of, make_plan
+from memtools.tfrecords.plan import N_SHARDS, Shard, columns_of, digest_of_index, make_plan
 from memtools.tfrecords.records import shard_name
 from memtools.tfrecords.sources import Source, verify_tar
 from memtools.tfrecords.storage import open_store
@@ -119,20 +119,17 @@ def _facts(
     source_md5: str,
 ) -> Split:
     """What the split will be: everything that decides its bytes, in digests."""
-    names, labels, synsets = columns_of(index, split)
-    of_index, of_images = hashlib.sha256(), hashlib.sha256()
-    for column in (names, labels, synsets):
-        of_index.update(np.ascontiguousarray(column).tobytes())
+    of_images = hashlib.sha256()
     every = np.concatenate([shard.index for shard in shards])
     of_images.update(every.astype(np.int64).tobytes())
     of_images.update(repr(sorted(texts.items())).encode())
     return Split(
-        index=of_index.hexdigest(),
+        index=digest_of_index(index, split),
         images=of_images.hexdigest(),
         seed=seed,
         n_shards=len(shards),
         n_records=len(every),
-        n_examples=len(names),
+        n_examples=len(columns_of(index, split)[0]),
         source_md5=source_md5,
     )
 

@@ -10,6 +10,7 @@ source, so a folder and a tar give identical shards.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,6 +107,14 @@ def columns_of(index: ExampleIndex, split: str) -> tuple[Array, Array, Array]:
             hint="use the published imagenet-index, or a file of its form",
         )
     return np.char.encode(names, "utf-8"), labels.astype(np.int64), synsets_of(index)[labels]
+
+
+def digest_of_index(index: ExampleIndex, split: str) -> str:
+    """sha256 of what the index says of a split: sets built with another one differ in it."""
+    sha256 = hashlib.sha256()
+    for column in columns_of(index, split):
+        sha256.update(np.ascontiguousarray(column).tobytes())
+    return sha256.hexdigest()
 
 
 def _rows(

@@ -1,19 +1,23 @@
 """What is trained on: arrays in memory, in an order that has a name.
 
-data = load_dataset("digits", flipped=0.02, seed=0)
-data.train_images                        # [n_train, ...], uint8 or float32
+data = load_dataset(load_config("digits-demo"))
+data.train_labels                        # int64 [n_train]
 
 digits     scikit-learn's 1,797 digits: the first 1,200 train, the others test; needs no network
 tfds:NAME  a data set of TFDS with `image` and `label`; one whose examples have an `id` such as
 `train_01234` (CIFAR) is brought into the official order
 FILE.npz   train_images, train_labels, test_images, test_labels
+tfrecords:DIR  the indexed ImageNet of `memtools tfrecords build`, streamed; `index` says of which
+index it is
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +25,20 @@ from numpy.typing import NDArray
 from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
+from memtools.training.config import Config
 from memtools.training.subsets import generator
 
+if TYPE_CHECKING:
+    from memtools.training.records import Records
+
+Some = TypeVar("Some", bound="Examples")
+NONE = np.zeros(0, np.int64)
 _DIGITS_TRAIN = 1200
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Dataset:
-    """train_images, test_images: uint8 or float32 [n, ...], floats within [0, 1].
+class Examples:
+    """Labels, in an order that has a name.
 
     train_labels, test_labels: int64 [n], 0-based. order: as in About. flipped: int64, training
     examples whose label is a wrong one.
@@ -36,9 +46,7 @@ class Dataset:
 
     name: str
     order: str
-    train_images: Array
     train_labels: NDArray[np.int64]
-    test_images: Array
     test_labels: NDArray[np.int64]
     flipped: NDArray[np.int64]
 
@@ -48,20 +56,57 @@ class Dataset:
         return int(max(self.train_labels.max(), self.test_labels.max())) + 1
 
 
-def load_dataset(name: str, *, flipped: float = 0.0, seed: int = 0) -> Dataset:
-    """A data set by its name in a configuration; ConfigError if it is not there.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset(Examples):
+    """train_images, test_images: uint8 or float32 [n, ...], floats within [0, 1]."""
 
-    flipped: share of the training labels replaced by another, drawn from the seed.
+    train_images: Array
+    test_images: Array
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of one image."""
+        return tuple(self.train_images.shape[1:])
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the images that are kept in memory."""
+        return int(self.train_images.nbytes + self.test_images.nbytes)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all images and labels, hex."""
+        sha256 = hashlib.sha256()
+        for column in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            sha256.update(np.ascontiguousarray(column).tobytes())
+        return sha256.hexdigest()
+
+
+def load_dataset(config: Config) -> Dataset | Records:
+    """The data of a configuration; ConfigError if they are not there.
+
+    Some of the training labels are replaced by others if it says so.
     """
-    if name == "digits":
+    scheme, colon, name = config.dataset.partition(":")
+    if colon and scheme == "tfrecords":
+        from memtools.training.records import open_records  # needs TensorFlow
+
+        return _with_flipped(open_records(Path(name), config.index), config)
+    return load_arrays(config)
+
+
+def load_arrays(config: Config) -> Dataset:
+    """As `load_dataset`, for data that fit in memory."""
+    scheme, colon, name = config.dataset.partition(":")
+    if config.dataset == "digits":
         data = _digits()
-    elif name.startswith("tfds:"):
+    elif colon and scheme == "tfds":
         from memtools.training.tfds_arrays import read  # needs TensorFlow
 
-        data = Dataset(name.removeprefix("tfds:"), *read(name.removeprefix("tfds:")), _none())
+        data = read(name)
     else:
-        data = _npz(Path(name))
-    return _with_flipped(data, flipped, seed) if flipped else data
+        data = _npz(Path(config.dataset))
+    return _with_flipped(data, config)
 
 
 def _digits() -> Dataset:
@@ -76,14 +121,15 @@ def _digits() -> Dataset:
     images = (images.reshape(-1, 8, 8, 1) / 16).astype(np.float32)
     labels = labels.astype(np.int64)
     n = _DIGITS_TRAIN
-    return Dataset("digits", "official", images[:n], labels[:n], images[n:], labels[n:], _none())
+    return Dataset("digits", "official", labels[:n], labels[n:], NONE, images[:n], images[n:])
 
 
 def _npz(path: Path) -> Dataset:
     names = ("train_images", "train_labels", "test_images", "test_labels")
     if path.suffix != ".npz":
         raise ConfigError(
-            f"{str(path)!r} is no data set", hint="use digits, tfds:NAME, or the path of an npz"
+            f"{str(path)!r} is no data set",
+            hint="use digits, tfds:NAME, tfrecords:DIR, or the path of an npz",
         )
     try:
         with disk_errors(path), np.load(path, allow_pickle=False) as npz:
@@ -99,11 +145,11 @@ def _npz(path: Path) -> Dataset:
     return Dataset(
         path.stem,
         "file",
-        _plain(train_images),
         train_labels.astype(np.int64),
-        _plain(test_images),
         test_labels.astype(np.int64),
-        _none(),
+        NONE,
+        _plain(train_images),
+        _plain(test_images),
     )
 
 
@@ -111,15 +157,14 @@ def _plain(images: Array) -> Array:
     return images if images.dtype == np.uint8 else images.astype(np.float32)
 
 
-def _with_flipped(data: Dataset, share: float, seed: int) -> Dataset:
-    rng = generator(seed, 0, "flip")
+def _with_flipped(data: Some, config: Config) -> Some:
+    """The data with a share of the training labels replaced, drawn from the seed."""
+    if not config.flipped:
+        return data
+    rng = generator(config.seed, 0, "flip")
     n = len(data.train_labels)
-    chosen = np.sort(rng.permutation(n)[: round(share * n)])
+    chosen = np.sort(rng.permutation(n)[: round(config.flipped * n)])
     labels = data.train_labels.copy()
     shift = rng.integers(1, data.n_classes, len(chosen))
     labels[chosen] = (labels[chosen] + shift) % data.n_classes
     return dataclasses.replace(data, train_labels=labels, flipped=chosen)
-
-
-def _none() -> NDArray[np.int64]:
-    return np.zeros(0, np.int64)

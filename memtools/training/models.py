@@ -6,7 +6,8 @@
     resnet18, resnet50  pre-activation residual networks for 32x32 images, as the paper's CIFAR-100
                         runs: 3x3 stem without pooling, 64 to 512 channels, zero-initialised logits
     inception           the small Inception of the released CIFAR models
-    imagenet-resnet50   post-activation ResNet-50 (version 1), stride in the 3x3 convolution
+    imagenet-resnet50   post-activation ResNet-50 (version 1), stride in the 3x3 convolution; takes
+                        mean and deviation off the pixels itself
 
 Batch normalisation has momentum .9 and epsilon 1e-5 everywhere. Layouts: Feldman & Zhang 2020,
 appendix, and the released checkpoints.
@@ -14,25 +15,44 @@ appendix, and the released checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
 from memtools.errors import ConfigError
+from memtools.training.config import Precision
 
 Tensor = Any
 
+_MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of ImageNet's pixels within [0, 1]
+
 
 def build_model(
-    name: str, shape: Sequence[int], *, n_classes: int, hidden: Sequence[int] = ()
+    name: str,
+    shape: Sequence[int],
+    *,
+    n_classes: int,
+    hidden: Sequence[int] = (),
+    precision: Precision = "float32",
+    synchronized: bool = False,
 ) -> keras.Model:
-    """A fresh network for images [*shape]; ConfigError for a name that is none."""
+    """A fresh network for images [*shape], within [0, 1]; ConfigError for a name that is none.
+
+    precision: what layers compute in; weights and logits are float32. synchronized: whether norms
+    take their statistics from all replicas.
+    """
     if name not in _BODIES:
         raise ConfigError(f"there is no model {name!r}", hint=f"known are {', '.join(_BODIES)}")
     image = keras.Input(tuple(shape))
-    return keras.Model(image, _BODIES[name](image, n_classes, hidden), name=name)
+    with _policy("mixed_bfloat16" if precision == "bfloat16" else "float32"):
+        model = keras.Model(image, _BODIES[name](image, n_classes, hidden), name=name)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.synchronized = synchronized
+    return model
 
 
 def has_convolutions(model: keras.Model) -> bool:
@@ -44,7 +64,7 @@ def _mlp(x: Tensor, n_classes: int, hidden: Sequence[int]) -> Tensor:
     x = layers.Flatten()(x)
     for units in hidden:
         x = layers.Dense(units, activation="relu")(x)
-    return layers.Dense(n_classes)(x)
+    return _logits(n_classes)(x)
 
 
 def _preactivation(blocks: Sequence[int], bottleneck: bool) -> Callable[..., Tensor]:
@@ -57,7 +77,7 @@ def _preactivation(blocks: Sequence[int], bottleneck: bool) -> Callable[..., Ten
                 stride = 2 if stage > 0 and block == 0 else 1
                 x = _preactivation_block(x, 64 << stage, stride, bottleneck)
         x = layers.GlobalAveragePooling2D()(_norm_relu(x))
-        return layers.Dense(n_classes, kernel_initializer="zeros")(x)
+        return _logits(n_classes, "zeros")(x)
 
     return body
 
@@ -88,10 +108,11 @@ def _inception(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
             x = layers.Concatenate()(sides)
         if down:
             x = _conv_norm_relu(x, down, 3, 2)
-    return layers.Dense(n_classes)(layers.GlobalMaxPooling2D()(x))
+    return _logits(n_classes)(layers.GlobalMaxPooling2D()(x))
 
 
 def _imagenet_resnet50(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
+    x = layers.Normalization(mean=_MEAN, variance=[std**2 for std in _STD])(x)
     x = _conv_norm_relu(x, 64, 7, 2)
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for stage, n_blocks in enumerate((3, 4, 6, 3)):
@@ -103,7 +124,11 @@ def _imagenet_resnet50(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Ten
             if block == 0:
                 x = _norm(_conv(x, 4 * channels, 1, stride))
             x = layers.ReLU()(layers.Add()([x, y]))
-    return layers.Dense(n_classes)(layers.GlobalAveragePooling2D()(x))
+    return _logits(n_classes)(layers.GlobalAveragePooling2D()(x))
+
+
+def _logits(n_classes: int, kernel: str = "glorot_uniform") -> layers.Dense:
+    return layers.Dense(n_classes, kernel_initializer=kernel, dtype="float32")
 
 
 def _conv(x: Tensor, channels: int, size: int, stride: int = 1) -> Tensor:
@@ -122,6 +147,17 @@ def _norm_relu(x: Tensor) -> Tensor:
 
 def _conv_norm_relu(x: Tensor, channels: int, size: int, stride: int = 1) -> Tensor:
     return _norm_relu(_conv(x, channels, size, stride))
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Layers that are made within compute in this precision."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 _BODIES: dict[str, Callable[..., Tensor]] = {

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.training.datasets import NONE, Dataset
 
 _ID = re.compile(rb"(?:train|test)_(\d+)")
 
 
-def read(name: str) -> tuple[str, Array, NDArray[np.int64], Array, NDArray[np.int64]]:
-    """(order, train images, train labels, test images, test labels) of a prepared data set.
+def read(name: str) -> Dataset:
+    """A prepared data set, in the official order if its ids say it.
 
     Raises ConfigError if it is not there and cannot be downloaded.
     """
@@ -35,7 +36,8 @@ def read(name: str) -> tuple[str, Array, NDArray[np.int64], Array, NDArray[np.in
     sides = [_arrays(builder, split) for split in ("train", "test")]
     orders = {order for order, _, _ in sides}
     order = orders.pop() if len(orders) == 1 else "tfds"
-    return order, *sides[0][1:], *sides[1][1:]
+    (_, train_images, train_labels), (_, test_images, test_labels) = sides
+    return Dataset(name, order, train_labels, test_labels, NONE, train_images, test_images)
 
 
 def _arrays(builder: tfds.core.DatasetBuilder, split: str) -> tuple[str, Array, NDArray[np.int64]]:

@@ -1,22 +1,24 @@
-"""Training a stack of models, each on a subset of its own, in one program.
+"""Training groups of runs, each on a subset of its own, in one program.
 
-    trainer = Trainer(config, data)          # builds and compiles once
+    trainer = Trainer(config, data, choose())    # builds and compiles once
     for record in trainer.train(range(0, 32)): ...
 
-The step is a pure function of values: weights, momenta and moving statistics go in and come
-out, so it compiles under XLA, stacks by vectorisation, and a run cannot see its neighbours. The
-data live on the device; batches are indices. Epochs flow into each other: batches are cut from
-one permutation of the subset after the other, so each example comes once in each, and all
-batches have one size. Groups are filled up to the size of the stack, so that the program is the
-same whatever the number of runs.
+Weights, momenta and moving statistics are values that go through the step and come out of it; the
+loop over steps is in the program. Groups are filled up to what the devices take, so that the
+program is the same whatever the number of runs. How runs are spread over devices is no part of the
+configuration: a run is what its spec says, to the last bit where each device trains its own, to
+rounding where several share one.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,31 +27,34 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 import memtools
-from memtools.errors import ConfigError
+from memtools.engines import place
+from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
+from memtools.files import human_size
+from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord, RunSpec
 from memtools.runs.store import Sweep
 from memtools.training.config import Config
 from memtools.training.datasets import Dataset, load_dataset
+from memtools.training.feeds import feed_of, n_steps_of
 from memtools.training.models import build_model, has_convolutions
+from memtools.training.records import Records
+from memtools.training.scores import record_of
+from memtools.training.step import State, Step
+from memtools.training.strategy import Devices, choose
 from memtools.training.subsets import draw, generator, size_of
+from memtools.training.unfinished import Unfinished
 
-CHUNK = 500  # steps between two looks at the clock
-_EVALUATE = 512  # examples
-_PAD = 4  # pixels around an image that is cropped
+CHECKPOINT_MINUTES = 10.0  # between two of them
+_COPIES = 4  # of the weights that training needs at least: themselves, momenta, gradients, the new
 
 Result = RunRecord | Failure
-State = tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]
-"""Weights, momenta, moving statistics; each [stack, ...]."""
 
 
-def sweep_of(config: Config, data: Dataset) -> Sweep:
+def sweep_of(config: Config, data: Dataset | Records) -> Sweep:
     """What all runs of a configuration have in common; the data are in it by their digest."""
-    digest = hashlib.sha256()
-    for column in (data.train_images, data.train_labels, data.test_images, data.test_labels):
-        digest.update(np.ascontiguousarray(column).tobytes())
     return Sweep(
         dataset=data.name,
         order=data.order,
@@ -57,97 +62,171 @@ def sweep_of(config: Config, data: Dataset) -> Sweep:
         n_train=len(data.train_labels),
         n_test=len(data.test_labels),
         definition=f"{config.model}, {config.epochs} epochs",
-        config={**config.to_dict(), "data_sha256": digest.hexdigest()},
+        config={**config.to_dict(), "data_sha256": data.digest},
     )
 
 
-def examples_of(data: Dataset) -> ExampleIndex:
+def examples_of(data: Dataset | Records) -> ExampleIndex:
     """The labels that were trained on, in the order of the data."""
     about = About(dataset=data.name, order=data.order)
     return ExampleIndex(about, data.train_labels, None, data.test_labels, None)
 
 
-def train_group(config: Config, run_ids: Sequence[int], n_threads: int = 0) -> list[Result]:
-    """Train some runs, with the trainer that this process has for the configuration.
+def train_group(
+    config: Config, run_ids: Sequence[int], unfinished: Path | None = None, minutes: float = 0
+) -> list[Result]:
+    """What a worker process is given to do: train some runs, on its own CPUs, on one device.
 
-    n_threads: processors to use; 0: all of them. What a worker process is given to do.
+    The worker keeps its trainer for the next group. unfinished, minutes: as for Trainer.
     """
-    return list(_trainer(config, n_threads).train(run_ids))
+    return list(_own_trainer(config, unfinished, minutes).train(run_ids))
 
 
 @functools.lru_cache(maxsize=1)
-def _trainer(config: Config, n_threads: int) -> Trainer:
-    if n_threads:
+def _own_trainer(config: Config, unfinished: Path | None, minutes: float) -> Trainer:
+    number, n_workers = place()
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    n_threads = max(1, (len(cpus) or os.cpu_count() or 1) // n_workers)
+    if cpus and n_workers > 1:  # threads that wander from core to core cost a quarter
+        own = [cpus[(number * n_threads + i) % len(cpus)] for i in range(n_threads)]
+        os.sched_setaffinity(0, own)
+    if n_workers > 1:
         tf.config.threading.set_intra_op_parallelism_threads(n_threads)
         tf.config.threading.set_inter_op_parallelism_threads(n_threads)
-    data = load_dataset(config.dataset, flipped=config.flipped, seed=config.seed)
-    return Trainer(config, data)
+    return Trainer(config, load_dataset(config), choose("one"), unfinished, minutes)
+
+
+@dataclasses.dataclass(eq=False)
+class Fitted:
+    """Trained models.
+
+    state: on the devices. masks: bool [stack, n_train]. lost: int [stack], a step by which the
+    loss was no number, or -1.
+    """
+
+    state: Any
+    masks: NDArray[np.bool_]
+    lost: NDArray[np.int64]
 
 
 class Trainer:
-    """A compiled program for one configuration, and the data it works on."""
+    """A compiled program for one configuration, and the data it works on.
 
-    def __init__(self, config: Config, data: Dataset) -> None:
-        subset = size_of(len(data.train_labels), config.ratio)
-        if config.batch_size > subset:
-            raise ConfigError(
-                f"a batch of {config.batch_size} is larger than the subset of {subset}",
-                hint="set a smaller batch_size, or a larger ratio",
+    unfinished: a directory for checkpoints, one every so many minutes; None: none.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: Dataset | Records,
+        devices: Devices,
+        unfinished: Path | None = None,
+        minutes: float = CHECKPOINT_MINUTES,
+    ) -> None:
+        _require_fit(config, data, devices)
+        self.config, self.data, self.devices = config, data, devices
+        self.sweep, self.feed = sweep_of(config, data), feed_of(config, data)
+        self.n_steps = n_steps_of(config, len(data.train_labels))
+        self.capacity = config.stack * (1 if devices.shared else devices.n_replicas)
+        self._unfinished, self._seconds = unfinished, 60 * minutes
+        with devices.strategy.scope():
+            self.model = build_model(
+                config.model,
+                data.image_shape,
+                n_classes=data.n_classes,
+                hidden=config.hidden,
+                precision=config.precision,
+                synchronized=devices.shared and devices.n_replicas > 1,
             )
-        self.config, self.data, self.sweep = config, data, sweep_of(config, data)
-        shape = data.train_images.shape[1:]
-        self.model = build_model(
-            config.model, shape, n_classes=data.n_classes, hidden=config.hidden
-        )
-        self._images = tf.constant(data.train_images)
-        self._labels = tf.constant(data.train_labels, tf.int32)
-        self._decayed = [v.path.endswith("kernel") for v in self.model.trainable_variables]
-        self.n_steps = -(-config.epochs * subset // config.batch_size)
+        _require_memory(self.model, data, self.capacity)
+        self.step = Step(config, self.model, data.n_classes, shared=devices.shared)
+        self._resident = devices.copy(self.feed.resident)
         self._rates = _learning_rates(config, self.n_steps)
-        # Compiled by XLA, except for convolutions on a CPU, which are many times slower there.
-        convolves = has_convolutions(self.model)
+        # Compiled by XLA, except for convolutions on a CPU, which are many times slower there,
+        # and for what has to talk to other replicas in between.
         on_cpu = not tf.config.list_physical_devices("GPU")
-        compile_ = tf.function(jit_compile=not (convolves and on_cpu))
-        self._unroll = convolves
-        self._advance = compile_(self._steps)
-        self._predict = compile_(self._logits)
+        jit = not devices.shared and not (has_convolutions(self.model) and on_cpu)
+        self._steps_alone = tf.function(self._steps_of_replica, jit_compile=jit)
+        self._logits_alone = tf.function(self._logits, jit_compile=jit)
+        self._advance = tf.function(self._shared_steps if devices.shared else self._own_steps)
+        self._predict = tf.function(self._logits_everywhere)
 
     def train(self, run_ids: Sequence[int]) -> Iterator[Result]:
-        """Train up to `stack` runs at once; their records, or failures."""
-        begun = time.monotonic()
-        state, masks, lost = self.fit(run_ids)
-        seconds = (time.monotonic() - begun) / len(run_ids)
-        train = self._evaluate(state, self.data.train_images)
-        test = self._evaluate(state, self.data.test_images)
-        for row, run_id in enumerate(run_ids):
-            if lost[row] >= 0:
-                yield Failure(run_id, "the loss is not finite", int(lost[row]))
-            else:
-                yield self._record(run_id, masks[row], train[row], test[row], seconds)
+        """Train up to `capacity` runs at once; their records, or failures.
 
-    def fit(self, run_ids: Sequence[int]) -> tuple[State, Array, Array]:
-        """(weights and all, masks bool [stack, n_train], steps at which a loss was lost or -1)."""
-        stack = self.config.stack
-        if len(run_ids) > stack:
-            raise ConfigError(f"{len(run_ids)} runs in a stack of {stack}", hint="train fewer")
-        group = [*run_ids, *[run_ids[-1]] * (stack - len(run_ids))]
-        masks = np.stack([self.mask(run_id) for run_id in group])
-        batches = np.stack(
-            [self._batches(run_id, mask) for run_id, mask in zip(group, masks, strict=True)]
-        )
-        seeds = tf.constant([self._seed(run_id, "augment") for run_id in group], tf.int32)
-        state, lost = self._initial(group), np.full(stack, -1)
-        for start in range(0, self.n_steps, CHUNK):
-            stop = min(start + CHUNK, self.n_steps)
-            some = np.zeros((stack, CHUNK, self.config.batch_size), np.int32)
-            some[:, : stop - start] = batches[:, start:stop]
-            rates = np.zeros(CHUNK, np.float32)
-            rates[: stop - start] = self._rates[start:stop]
-            state, losses = self._advance(
-                state, tf.constant(some), tf.constant(rates), stop - start, start, seeds
+        Raises MemtoolsError if memory does not suffice; ConfigError for a checkpoint of another
+        configuration.
+        """
+        begun = time.monotonic()
+        try:
+            fitted = self.fit(run_ids)
+            train, test = (self._evaluate(fitted.state, side) for side in ("train", "test"))
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemtoolsError(
+                f"out of memory with {self.capacity} models at a time",
+                hint="set a smaller stack, or a smaller batch_size",
+            ) from error
+        facts = {
+            "seconds": (time.monotonic() - begun) / len(run_ids),
+            "mode": self.devices.mode,
+            "replicas": self.devices.n_replicas,
+            "memtools": memtools.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        }
+        for row, run_id in enumerate(run_ids):
+            if fitted.lost[row] >= 0:
+                yield Failure(run_id, "the loss is not finite", int(fitted.lost[row]))
+                continue
+            yield record_of(
+                RunSpec(run_id, self.sweep.digest, self.config.seed),
+                fitted.masks[row],
+                {
+                    "train": (train[row], self.data.train_labels),
+                    "test": (test[row], self.data.test_labels),
+                },
+                facts,
+                keep_scores=self.config.keep_scores,
             )
-            lost = np.where((lost < 0) & ~np.isfinite(losses.numpy()), stop, lost)
-        return state, masks, lost
+        if self._unfinished:
+            self._checkpoint(self._unfinished, run_ids).remove()
+
+    def fit(self, run_ids: Sequence[int]) -> Fitted:
+        """Train, from where a killed process left off."""
+        if not 0 < len(run_ids) <= self.capacity:
+            raise ConfigError(
+                f"{len(run_ids)} runs in a group of {self.capacity}", hint="train fewer at a time"
+            )
+        group = [*run_ids, *[run_ids[-1]] * (self.capacity - len(run_ids))]
+        masks = np.stack([self.mask(run_id) for run_id in group])
+        augment = np.array([self._seed(run_id, "augment") for run_id in group], np.int32)
+        start, lost, state = self._begin(run_ids, group)
+        seeds, state = self._to_devices(augment), self._to_devices(state)
+        kept = time.monotonic()
+        with bars("steps") as show:
+            label = f"run {run_ids[0]}" + (f" to {run_ids[-1]}" if len(run_ids) > 1 else "")
+            show(label, start, self.n_steps)
+            for batch, n_steps in self.feed.chunks(group, masks, start):
+                rates = np.zeros(self.feed.chunk, np.float32)
+                rates[:n_steps] = self._rates[start : start + n_steps]
+                state, losses = self._advance(
+                    state,
+                    self.devices.scatter(batch, axis=2 if self.devices.shared else 0),
+                    tf.constant(rates),
+                    tf.constant(n_steps),
+                    tf.constant(start),
+                    seeds,
+                )
+                start += n_steps
+                loss = self._from_devices(losses)
+                lost = np.where((lost < 0) & ~np.isfinite(loss), start, lost)
+                show(label, start, self.n_steps)
+                if (lost >= 0).all():
+                    break
+                if time.monotonic() - kept >= self._seconds:
+                    self._keep(run_ids, start, lost, state)
+                    kept = time.monotonic()
+        return Fitted(state, masks, lost)
 
     def mask(self, run_id: int) -> NDArray[np.bool_]:
         """The subset of a run, bool [n_train]."""
@@ -160,13 +239,14 @@ class Trainer:
             run_id=run_id,
         )
 
-    def _batches(self, run_id: int, mask: Array) -> NDArray[np.int32]:
-        """Indices of each step, [n_steps, batch_size]."""
-        inside = np.flatnonzero(mask).astype(np.int32)
-        rng, size = generator(self.config.seed, run_id, "shuffle"), self.config.batch_size
-        n_epochs = -(-self.n_steps * size // len(inside))
-        order = np.concatenate([rng.permutation(inside) for _ in range(n_epochs)])
-        return order[: self.n_steps * size].reshape(self.n_steps, size)
+    def initial(self, run_ids: Sequence[int]) -> State:
+        """Fresh weights of each run, from its own seed."""
+        fresh = [initial_weights(self.model, self._seed(run_id, "init")[0]) for run_id in run_ids]
+        weights, statistics = (
+            [np.stack(each) for each in zip(*side, strict=True)]
+            for side in zip(*fresh, strict=True)
+        )
+        return weights, [np.zeros_like(each) for each in weights], statistics
 
     def _seed(self, run_id: int, stream: str) -> list[int]:
         drawn: list[int] = (
@@ -174,133 +254,124 @@ class Trainer:
         )
         return drawn
 
-    def _initial(self, run_ids: Sequence[int]) -> State:
-        """Fresh weights of each run, from its own seed."""
-        fresh = [initial_weights(self.model, self._seed(run_id, "init")[0]) for run_id in run_ids]
-        weights, statistics = (
-            [tf.stack(each) for each in zip(*side, strict=True)]
-            for side in zip(*fresh, strict=True)
-        )
-        return weights, [tf.zeros_like(each) for each in weights], statistics
+    # ------------------------------------------------------------------ on the devices
 
-    def _steps(
+    def _to_devices(self, tree: Any) -> Any:
+        """Values of all models of a group, to those who train them."""
+        return self.devices.copy(tree) if self.devices.shared else self.devices.scatter(tree, 0)
+
+    def _from_devices(self, values: Any) -> Array:
+        return self.devices.first(values) if self.devices.shared else self.devices.gather(values, 0)
+
+    def _own_steps(self, state: Any, batch: Any, *rest: Any) -> Any:
+        """Each replica does all steps by itself."""
+        return self.devices.strategy.run(self._steps_alone, (state, self._resident, batch, *rest))
+
+    def _shared_steps(
+        self, state: Any, batch: Any, rates: Any, n_steps: Any, start: Any, seeds: Any
+    ) -> Any:
+        """All replicas do each step together."""
+        run = self.devices.strategy.run
+
+        def step(i: tf.Tensor, state: Any, total: Any) -> Any:
+            values = (i, state, total, self._resident, batch, rates, start, seeds)
+            return i + 1, *run(self._step_of_replica, values)
+
+        # What goes into the loop must be of the form that `run` returns.
+        state = run(lambda values: tf.nest.map_structure(tf.identity, values), (state,))
+        total = run(lambda: tf.zeros([self.config.stack]))
+        _, state, total = tf.while_loop(lambda i, *_: i < n_steps, step, (0, state, total))
+        return state, total
+
+    def _steps_of_replica(
         self,
         state: State,
-        batches: tf.Tensor,
+        resident: Any,
+        batch: Any,
         rates: tf.Tensor,
         n_steps: tf.Tensor,
         start: tf.Tensor,
         seeds: tf.Tensor,
     ) -> tuple[State, tf.Tensor]:
-        """Many steps of all models; the state, and the mean loss of each, [stack]."""
+        """Many steps of a stack; the state, and the sum of losses of each model, [stack]."""
 
         def step(i: tf.Tensor, state: State, total: tf.Tensor) -> Any:
-            index = batches[:, i]
-            images = _as_float(tf.gather(self._images, index))
-            labels = tf.gather(self._labels, index)
-            moments = tf.concat([seeds[:, :1], seeds[:, 1:] + tf.cast(start + i, tf.int32)], 1)
-            rate = tf.fill([self.config.stack], rates[i])
-            state, loss = self._over_models(self._step, (*state, images, labels, rate, moments))
-            return i + 1, state, total + loss
-
-        zero = tf.zeros([self.config.stack])
-        n_steps = tf.cast(n_steps, tf.int32)
-        _, state, total = tf.while_loop(lambda i, *_: i < n_steps, step, (0, state, zero))
-        return state, total / tf.cast(n_steps, tf.float32)
-
-    def _step(self, values: Any) -> tuple[State, tf.Tensor]:
-        """One step of one model: values in, values out."""
-        weights, momenta, statistics, images, labels, rate, moment = values
-        config = self.config
-        if config.augment == "crop-flip":
-            images = _crop_and_flip(images, moment)
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            logits, statistics = self.model.stateless_call(
-                weights, statistics, images, training=True
+            return i + 1, *self._step_of_replica(
+                i, state, total, resident, batch, rates, start, seeds
             )
-            target = tf.one_hot(labels, self.data.n_classes)
-            smoothing = config.label_smoothing
-            target = target * (1 - smoothing) + smoothing / self.data.n_classes
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits))
-        gradients = tape.gradient(loss, weights)
-        if config.weight_decay:
-            gradients = [
-                g + config.weight_decay * w if decayed else g
-                for g, w, decayed in zip(gradients, weights, self._decayed, strict=True)
-            ]
-        momenta = [config.momentum * m + g for m, g in zip(momenta, gradients, strict=True)]
-        if config.nesterov:
-            gradients = [config.momentum * m + g for m, g in zip(momenta, gradients, strict=True)]
-        moves = gradients if config.nesterov else momenta
-        weights = [w - rate * move for w, move in zip(weights, moves, strict=True)]
-        return (weights, momenta, list(statistics)), loss
 
-    def _over_models(self, work: Callable[[Any], Any], values: Any) -> Any:
-        """`work` for each model of the stack: vectorised, or one by one where that cannot be."""
-        if not self._unroll:
-            return tf.vectorized_map(work, values)
-        results = [
-            work(tf.nest.map_structure(lambda each, k=k: each[k], values))
-            for k in range(self.config.stack)
-        ]
-        return tf.nest.map_structure(lambda *each: tf.stack(each), *results)
+        total = tf.zeros([self.config.stack])
+        _, state, total = tf.while_loop(lambda i, *_: i < n_steps, step, (0, state, total))
+        return state, total
+
+    def _step_of_replica(
+        self,
+        i: tf.Tensor,
+        state: State,
+        total: tf.Tensor,
+        resident: Any,
+        batch: Any,
+        rates: tf.Tensor,
+        start: tf.Tensor,
+        seeds: tf.Tensor,
+    ) -> tuple[State, tf.Tensor]:
+        of_step = tf.nest.map_structure(lambda each: each[:, i], batch)
+        images, labels = self.feed.examples(resident, of_step)
+        moments = tf.concat([seeds[:, :1], seeds[:, 1:] + start + i], 1)
+        rate = tf.fill([self.config.stack], rates[i])
+        state, loss = self.step.over_models(
+            self.step.update, (*state, images, labels, rate, moments)
+        )
+        return state, total + loss
+
+    def _logits_everywhere(self, state: Any, images: Any) -> Any:
+        return self.devices.strategy.run(self._logits_alone, (state, images))
 
     def _logits(self, state: State, images: tf.Tensor) -> tf.Tensor:
-        """[stack, n, n_classes], without training."""
-
-        def one(values: Any) -> tf.Tensor:
-            weights, statistics = values
-            logits, _ = self.model.stateless_call(
-                weights, statistics, _as_float(images), training=False
-            )
-            return logits
-
         weights, _, statistics = state
-        return self._over_models(one, (weights, statistics))
-
-    def _evaluate(self, state: State, images: Array) -> NDArray[np.float32]:
-        """Logits of every example once, [stack, n, n_classes]; the last batch is filled up."""
-        parts = []
-        for start in range(0, len(images), _EVALUATE):
-            some = images[start : start + _EVALUATE]
-            filled = np.zeros((_EVALUATE, *some.shape[1:]), some.dtype)
-            filled[: len(some)] = some
-            parts.append(self._predict(state, tf.constant(filled)).numpy()[:, : len(some)])
-        return np.concatenate(parts, axis=1)
-
-    def _record(
-        self, run_id: int, mask: Array, train: Array, test: Array, seconds: float
-    ) -> RunRecord:
-        of_train, of_test = (
-            _scores(logits, labels)
-            for logits, labels in ((train, self.data.train_labels), (test, self.data.test_labels))
+        return self.step.over_models(
+            lambda of_model: self.step.logits((*of_model, images)), (weights, statistics)
         )
-        kept = {}
-        if self.config.keep_scores:
-            for kind in ("probability", "margin"):
-                for side, scores in (("train", of_train), ("test", of_test)):
-                    kept[f"{side}_{kind}"] = scores[kind].astype(np.float16)
-        correct = of_train["margin"] > 0
-        facts = {
-            "loss_in": float(of_train["loss"][mask].mean()),
-            "loss_out": float(of_train["loss"][~mask].mean()),
-            "loss_test": float(of_test["loss"].mean()),
-            "accuracy_in": float(correct[mask].mean()),
-            "accuracy_out": float(correct[~mask].mean()),
-            "accuracy_test": float((of_test["margin"] > 0).mean()),
-            "seconds": seconds,
-            "memtools": memtools.__version__,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        }
-        spec = RunSpec(run_id, self.sweep.digest, self.config.seed)
-        return RunRecord(spec, mask, correct, of_test["margin"] > 0, **kept, facts=facts)
+
+    def _evaluate(self, state: Any, split: str) -> NDArray[np.float32]:
+        """Logits of every example once, [capacity, n, n_classes]; padding is dropped."""
+        shared = self.devices.shared
+        labels = self.data.train_labels if split == "train" else self.data.test_labels
+        found = np.full((self.capacity, len(labels), self.data.n_classes), np.nan, np.float32)
+        for index, images in self.feed.evaluated(split, self.devices.n_replicas if shared else 1):
+            part = self.devices.scatter(images, 0) if shared else self.devices.copy(images)
+            logits = self.devices.gather(self._predict(state, part), axis=1 if shared else 0)
+            found[:, index] = logits[:, : len(index)]
+        return found
+
+    # ------------------------------------------------------------------ on disk
+
+    def _checkpoint(self, root: Path, run_ids: Sequence[int]) -> Unfinished:
+        identity = f"{self.sweep.digest} {self.devices.mode} {list(run_ids)}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        return Unfinished(root / f"{run_ids[0]:06d}-{digest}", identity)
+
+    def _begin(self, run_ids: Sequence[int], group: Sequence[int]) -> tuple[int, Array, State]:
+        """(step, lost, state): the last that was kept, or fresh."""
+        state, lost = self.initial(group), np.full(self.capacity, -1)
+        if not self._unfinished:
+            return 0, lost, state
+        start, (lost, *leaves) = self._checkpoint(self._unfinished, run_ids).load(
+            [lost, *tf.nest.flatten(state)]
+        )
+        state = tf.nest.pack_sequence_as(state, leaves)
+        start, lost, state = self.devices.from_chief((np.int64(start), lost, state))
+        return int(start), lost, state
+
+    def _keep(self, run_ids: Sequence[int], step: int, lost: Array, state: Any) -> None:
+        if self._unfinished and self.devices.is_chief:
+            leaves = [self._from_devices(each) for each in _leaves(state)]
+            self._checkpoint(self._unfinished, run_ids).save(step, [lost, *leaves])
 
 
-def initial_weights(model: keras.Model, seed: int) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+def initial_weights(model: keras.Model, seed: int) -> tuple[list[Array], list[Array]]:
     """(weights, moving statistics) as the layers' initializers make them, from one seed."""
-    values: dict[str, tf.Tensor] = {}
+    values: dict[str, Array] = {}
     seeds = np.random.default_rng(seed)
     for layer in model.layers:
         for variable in layer.weights:
@@ -309,11 +380,16 @@ def initial_weights(model: keras.Model, seed: int) -> tuple[list[tf.Tensor], lis
             if "seed" in settings:
                 settings["seed"] = int(seeds.integers(2**31))
             fresh = type(initializer).from_config(settings)
-            values[variable.path] = tf.convert_to_tensor(fresh(variable.shape, variable.dtype))
+            values[variable.path] = np.asarray(fresh(variable.shape, variable.dtype))
     return (
         [values[variable.path] for variable in model.trainable_variables],
         [values[variable.path] for variable in model.non_trainable_variables],
     )
+
+
+def _leaves(state: Any) -> list[Any]:
+    """The values of a state, each of all replicas."""
+    return [each for part in state for each in part]
 
 
 def _learning_rates(config: Config, n_steps: int) -> NDArray[np.float32]:
@@ -328,33 +404,35 @@ def _learning_rates(config: Config, n_steps: int) -> NDArray[np.float32]:
     return rates.astype(np.float32)
 
 
-def _as_float(images: tf.Tensor) -> tf.Tensor:
-    return tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images
+def _require_fit(config: Config, data: Dataset | Records, devices: Devices) -> None:
+    """Raise ConfigError for what cannot be cut into batches and parts."""
+    subset = size_of(len(data.train_labels), config.ratio)
+    if config.batch_size > subset:
+        raise ConfigError(
+            f"a batch of {config.batch_size} is larger than the subset of {subset}",
+            hint="set a smaller batch_size, or a larger ratio",
+        )
+    if devices.shared and config.stack > 1:
+        raise ConfigError(
+            f"data-parallel trains one model at a time, and stack is {config.stack}",
+            hint="--set stack=1, or --mode replica-parallel",
+        )
+    if devices.shared and config.batch_size % devices.n_replicas:
+        raise ConfigError(
+            f"a batch of {config.batch_size} does not divide by {devices.n_replicas} replicas",
+            hint="set a batch_size that does",
+        )
 
 
-def _crop_and_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Zero-padded by 4, cropped and flipped at random: one draw for each image."""
-    n, height, width = images.shape[0], images.shape[1], images.shape[2]
-    top = tf.random.stateless_uniform([n], seed, 0, 2 * _PAD + 1, tf.int32)
-    left = tf.random.stateless_uniform([n], seed + 1, 0, 2 * _PAD + 1, tf.int32)
-    flip = tf.random.stateless_uniform([n], seed + 2) < 0.5
-    padded = tf.pad(images, [[0, 0], [_PAD, _PAD], [_PAD, _PAD], [0, 0]])
-    columns = tf.range(width)[None] + tf.zeros([n, 1], tf.int32)
-    columns = tf.where(flip[:, None], width - 1 - columns, columns) + left[:, None]
-    rows = tf.range(height)[None] + top[:, None]
-    return tf.gather(tf.gather(padded, rows, batch_dims=1), columns, axis=2, batch_dims=1)
-
-
-def _scores(logits: Array, labels: Array) -> dict[str, Array]:
-    """Of each example: probability of the true label, margin, loss; float64 [n]."""
-    logits = logits.astype(np.float64)
-    of_label = np.take_along_axis(logits, labels[:, None], 1)[:, 0]
-    others = logits.copy()
-    np.put_along_axis(others, labels[:, None], -np.inf, 1)
-    top = logits.max(1, keepdims=True)
-    log_sum = top[:, 0] + np.log(np.exp(logits - top).sum(1))
-    return {
-        "probability": np.exp(of_label - log_sum),
-        "margin": np.clip(of_label - others.max(1), -6e4, 6e4),
-        "loss": log_sum - of_label,
-    }
+def _require_memory(model: keras.Model, data: Dataset | Records, n_models: int) -> None:
+    """Raise ConfigError if this machine is too small even without activations."""
+    if tf.config.list_physical_devices("GPU") or not hasattr(os, "sysconf"):
+        return
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needs = n_models * _COPIES * 4 * model.count_params() + 2 * data.n_bytes
+    if needs > has:
+        raise ConfigError(
+            f"{n_models} models at a time need at least {human_size(needs)} of memory,"
+            f" and there are {human_size(has)}",
+            hint="set a smaller stack",
+        )

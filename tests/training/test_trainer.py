@@ -10,6 +10,7 @@ from memtools.errors import ConfigError
 from memtools.runs.record import Failure
 from memtools.training.config import load_config
 from memtools.training.datasets import Dataset, load_dataset
+from memtools.training.strategy import choose
 from memtools.training.trainer import Trainer, initial_weights
 
 SHORT = {"epochs": 3, "stack": 4, "hidden": [16]}
@@ -17,7 +18,7 @@ SHORT = {"epochs": 3, "stack": 4, "hidden": [16]}
 
 def trainer_of(data=None, **settings):
     config = load_config("digits-demo", {**SHORT, **settings})
-    return Trainer(config, data or load_dataset("digits", flipped=config.flipped, seed=0))
+    return Trainer(config, data or load_dataset(config), choose())
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def images():
     pixels = rng.integers(0, 255, (60, 12, 12, 3), np.uint8)
     pixels[np.arange(60), labels * 4] = 255
     none = np.zeros(0, np.int64)
-    return Dataset("bars", "file", pixels[:40], labels[:40], pixels[40:], labels[40:], none)
+    return Dataset("bars", "file", labels[:40], labels[40:], none, pixels[:40], pixels[40:])
 
 
 def outcome(record):
@@ -56,9 +57,9 @@ def test_a_held_out_example_cannot_touch_a_model(trainer):
     data, mask = trainer.data, trainer.mask(3)
     poisoned = data.train_images.copy()
     poisoned[~mask] = np.nan
-    other = Trainer(trainer.config, dataclasses.replace(data, train_images=poisoned))
-    (weights, momenta, _), _, _ = trainer.fit([3])
-    (others, other_momenta, _), _, _ = other.fit([3])
+    other = trainer_of(dataclasses.replace(data, train_images=poisoned))
+    weights, momenta, _ = trainer.fit([3]).state
+    others, other_momenta, _ = other.fit([3]).state
     for here, there in zip((*weights, *momenta), (*others, *other_momenta), strict=True):
         assert np.array_equal(here, there) and np.isfinite(here).all()
 
@@ -75,7 +76,7 @@ def test_a_stack_computes_what_a_model_alone_does(trainer):
 
 def test_an_epoch_sees_each_example_of_the_subset_once(trainer):
     mask = trainer.mask(5)
-    seen = trainer._batches(5, mask).ravel()
+    seen = trainer.feed.order(5, mask).ravel()
     inside = np.flatnonzero(mask)
     for epoch in range(trainer.config.epochs):
         of_epoch = seen[epoch * len(inside) : (epoch + 1) * len(inside)]
@@ -105,7 +106,7 @@ def test_a_loss_that_is_no_number_fails_the_run():
 
 def test_a_convolutional_net_trains_with_norms_and_augmentation(images):
     config = load_config("cifar10-resnet18", {"model": "inception", "epochs": 2, "batch_size": 8})
-    trainer = Trainer(config, images)
+    trainer = Trainer(config, images, choose())
     (record,), (again,) = trainer.train([0]), trainer.train([0])
     assert same(record, again)
     assert record.mask.sum() == 28 and np.isfinite(record.train_margin).all()
@@ -115,9 +116,9 @@ def test_a_convolutional_net_trains_with_norms_and_augmentation(images):
 
 def test_the_pure_step_compiles_under_xla_with_static_shapes(images):
     config = load_config("cifar10-resnet18", {"model": "inception", "epochs": 1, "batch_size": 8})
-    trainer = Trainer(config, images)
-    weights, momenta, statistics = ([each[0] for each in part] for part in trainer._initial([0]))
-    step = tf.function(trainer._step, jit_compile=True)
+    trainer = Trainer(config, images, choose())
+    weights, momenta, statistics = ([each[0] for each in part] for part in trainer.initial([0]))
+    step = tf.function(trainer.step.update, jit_compile=True)
     values = (
         weights,
         momenta,
@@ -136,11 +137,11 @@ def test_weights_come_from_the_seed_alone(trainer):
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
     assert not np.array_equal(a[0], c[0])
     limit = np.sqrt(6 / (64 + 16))
-    assert 0.95 * limit < abs(a[0].numpy()).max() <= limit and not a[1].numpy().any()
+    assert 0.95 * limit < abs(a[0]).max() <= limit and not a[1].any()
 
 
 def test_what_does_not_fit_is_refused(trainer):
     with pytest.raises(ConfigError, match="a batch of 900 is larger than the subset of 840"):
         trainer_of(batch_size=900)
-    with pytest.raises(ConfigError, match="5 runs in a stack of 4"):
+    with pytest.raises(ConfigError, match="5 runs in a group of 4"):
         list(trainer.train(range(5)))
