@@ -25,13 +25,12 @@ from memtools.estimates.summary import bars, histogram
 from memtools.estimation import reliability
 from memtools.estimation.bits import Outcomes
 from memtools.estimation.estimator import estimate
-from memtools.files import disk_errors, write_atomically
+from memtools.files import write_atomically
 from memtools.report import figures
-from memtools.runs.store import RunStore
 from memtools.runs.sweep import run_missing
 from memtools.training.config import load_config
 from memtools.training.datasets import Dataset, load_arrays
-from memtools.training.trainer import examples_of, sweep_of, train_group
+from memtools.training.trainer import store_of, train_group
 
 _SHOWN, _ROWS = 40, 6
 _SHADES = " .:-=+*#%@"
@@ -55,9 +54,7 @@ def run(root: Path, n_runs: int = 400) -> Summary:
     begun = time.monotonic()
     config = load_config("digits-demo")
     data = load_arrays(config)
-    with disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-    store = RunStore.create(root / "runs", sweep_of(config, data), examples_of(data))
+    store = store_of(root / "runs", config, data)
     failed = run_missing(
         store, range(n_runs), functools.partial(train_group, config), group=config.stack
     )

@@ -53,11 +53,16 @@ def bars(what: str = "") -> Iterator[Show]:
     if _hushed or not sys.stderr.isatty():
         yield _silent
     elif _display is not None:
-        yield from _shown(_display, what)
+        show, tasks = _drawing(_display, what)
+        try:
+            yield show
+        finally:
+            for task in tasks.values():
+                _display.remove_task(task)
     else:
         with _new_display() as _display:
             try:
-                yield from _shown(_display, what)
+                yield _drawing(_display, what)[0]
             finally:
                 _display = None
 
@@ -70,8 +75,8 @@ _hushed = False
 _display: Progress | None = None
 
 
-def _shown(display: Progress, what: str) -> Iterator[Show]:
-    """The function that draws; its bars go away with it."""
+def _drawing(display: Progress, what: str) -> tuple[Show, dict[str, TaskID]]:
+    """The function that draws, and its bars by label."""
     tasks: dict[str, TaskID] = {}
 
     def show(label: str, n_done: int, n_total: int | None, note: str = "") -> None:
@@ -79,11 +84,7 @@ def _shown(display: Progress, what: str) -> Iterator[Show]:
             tasks[label] = display.add_task(label, total=n_total, what=what, note=note)
         display.update(tasks[label], completed=n_done, total=n_total, note=note)
 
-    try:
-        yield show
-    finally:
-        for task in tasks.values():
-            display.remove_task(task)
+    return show, tasks
 
 
 def _new_display() -> Progress:

@@ -85,3 +85,28 @@ def test_without_a_terminal_showing_is_allowed_all_the_same(capsys):
 def test_a_failure_inside_comes_out_unchanged():
     with pytest.raises(KeyError, match="mine"), bars():
         raise KeyError("mine")
+
+
+def test_bars_within_bars_go_away_with_their_work():
+    code = """
+from memtools.progress import bars
+with bars("runs") as show:
+    show("training", 1, 4, "accuracy 0.93")
+    for run in range(2):
+        with bars("steps") as inner:
+            inner(f"run {run}", 50, 100)
+    show("training", 4, 4)
+"""
+    _, shown = on_terminal(code)
+    assert "1/4 runs" in shown or "4/4 runs" in shown
+    assert shown.count("\x1b[?25h") == 1  # one display
+
+
+def test_a_worker_draws_nothing():
+    code = """
+from memtools import progress
+progress.hush()
+with progress.bars("runs") as show:
+    show("training", 1, 4)
+"""
+    assert on_terminal(code)[1] == ""

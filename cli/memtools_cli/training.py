@@ -56,7 +56,6 @@ def train(
     import shutil
 
     from memtools.errors import ConfigError, SweepError
-    from memtools.runs.store import RunStore
     from memtools.runs.sweep import Train, parse_runs, run_missing
     from memtools.training.config import load_config, parse_overrides
     from memtools_cli.extras import needing
@@ -72,7 +71,7 @@ def train(
         from memtools.training.datasets import load_dataset
         from memtools.training.hosts import follow, leading
         from memtools.training.strategy import choose
-        from memtools.training.trainer import Trainer, examples_of, sweep_of, train_group
+        from memtools.training.trainer import Trainer, store_of, train_group
     devices = choose("one" if workers > 1 else strategy, mode)
     data = load_dataset(resolved)
     unfinished = to / "unfinished"
@@ -88,7 +87,7 @@ def train(
                 follow(trainer)
                 return
             each, group = stack.enter_context(leading(trainer)), trainer.capacity
-        store = RunStore.create(to, sweep_of(resolved, data), examples_of(data))
+        store = store_of(to, resolved, data)
         failed = run_missing(store, wanted, each, group=group, n_workers=workers)
     if failed:
         run_id, reason = next(iter(failed.items()))

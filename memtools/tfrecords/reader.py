@@ -48,8 +48,9 @@ def read_records(
 
     mask: bool [n], by index: which examples to read; all of them without it. seed: shuffle
     files and records, and augment (random-resized crop: area 8 to 100 %, aspect 3/4 to 4/3;
-    flip); give each epoch another. Without a seed: the order of the files, always the same, and
-    the centre crop with 32 px padding. worker: (i, n) reads every n-th file from the i-th on.
+    flip), in the same way each time it is iterated; give each epoch another. Without a seed: the
+    order of the files, and the centre crop with 32 px padding. worker: (i, n) reads every n-th
+    file from the i-th on.
 
     image: `dtype` [batch_size, image_size, image_size, 3], within [0, 1]. label, index: int64
     [batch_size]. With a batch size all shapes are static, as a TPU needs: with a seed the
@@ -65,7 +66,7 @@ def read_records(
     _require_mask(mask, Ledger.open(store).splits.get(split))
     examples = _selected(_records(files, seed, worker), mask)
     if seed is not None:
-        examples = examples.shuffle(SHUFFLE, seed=seed)
+        examples = examples.shuffle(SHUFFLE, seed=seed, reshuffle_each_iteration=False)
 
     def decode(record: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded, index = record["image/encoded"], record["index"]
@@ -155,9 +156,11 @@ def _require_mask(mask: NDArray[np.bool_] | None, split: Split | None) -> None:
 
 def _records(files: list[str], seed: int | None, worker: tuple[int, int]) -> tf.data.Dataset:
     """Serialized records in batches, many files at a time."""
-    dataset = tf.data.Dataset.from_tensor_slices(files[worker[0] :: worker[1]])
+    dataset = tf.data.Dataset.from_tensor_slices(
+        tf.constant(files[worker[0] :: worker[1]], tf.string)
+    )
     if seed is not None:
-        dataset = dataset.shuffle(len(files), seed=seed)
+        dataset = dataset.shuffle(len(files), seed=seed, reshuffle_each_iteration=False)
     return dataset.interleave(
         lambda file: tf.data.TFRecordDataset(file).batch(PARSE),
         cycle_length=8 if seed is not None else 1,  # one at a time keeps the order of the files

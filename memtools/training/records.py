@@ -65,4 +65,5 @@ def open_records(root: Path, index: str) -> Records:
             digest.update(f"{name} {facts.sha256}\n".encode())
         labels.append(column.astype(np.int64))
     about, (train, test) = loaded.about, labels
-    return Records(about.dataset, about.order, train, test, NONE, root, digest.hexdigest())
+    name, order = about.dataset or "imagenet", about.order or "file"
+    return Records(name, order, train, test, NONE, root, digest.hexdigest())

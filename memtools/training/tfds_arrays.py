@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
+import sys
 
 import numpy as np
 import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
+from memtools.artifacts.settings import Settings
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 from memtools.training.datasets import NONE, Dataset
 
+_log = logging.getLogger("memtools.training")
+_NOT_THERE = (OSError, ValueError, tfds.core.DatasetNotFoundError, tfds.download.DownloadError)
 _ID = re.compile(rb"(?:train|test)_(\d+)")
 
 
 def read(name: str) -> Dataset:
-    """A prepared data set, in the official order if its ids say it.
+    """A data set of TFDS, downloaded and prepared if need be; in the official order if ids say it.
 
     Raises ConfigError if it is not there and cannot be downloaded.
     """
+    by_hand = f"where there is a network: tfds build {name}; then copy ~/tensorflow_datasets"
     try:
         builder = tfds.builder(name)
-        builder.download_and_prepare()
-    except (
-        OSError,
-        ValueError,
-        tfds.core.DatasetNotFoundError,
-        tfds.download.DownloadError,
-    ) as error:
-        raise ConfigError(
-            f"TFDS has no {name} here: {str(error).splitlines()[0]}",
-            hint=f"where there is a network: tfds build {name}; then copy ~/tensorflow_datasets",
-        ) from error
+        if not builder.is_prepared():
+            if Settings.of().offline:
+                raise ConfigError(f"TFDS has no {name} prepared, and we are offline", hint=by_hand)
+            _log.warning("TFDS downloads %s; without a network it gives up after minutes", name)
+            if not sys.stderr.isatty():
+                tfds.disable_progress_bar()
+            with contextlib.redirect_stdout(sys.stderr):  # where it tells what it does
+                builder.download_and_prepare()
+    except _NOT_THERE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"TFDS has no {name} here: {reason}", hint=by_hand) from error
     sides = [_arrays(builder, split) for split in ("train", "test")]
     orders = {order for order, _, _ in sides}
     order = orders.pop() if len(orders) == 1 else "tfds"

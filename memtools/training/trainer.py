@@ -32,10 +32,10 @@ from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
-from memtools.files import human_size
+from memtools.files import disk_errors, human_size, write_atomically
 from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord, RunSpec
-from memtools.runs.store import Sweep
+from memtools.runs.store import RunStore, Sweep
 from memtools.training.config import Config
 from memtools.training.datasets import Dataset, load_dataset
 from memtools.training.feeds import feed_of, n_steps_of
@@ -64,6 +64,17 @@ def sweep_of(config: Config, data: Dataset | Records) -> Sweep:
         definition=f"{config.model}, {config.epochs} epochs",
         config={**config.to_dict(), "data_sha256": data.digest},
     )
+
+
+def store_of(root: Path, config: Config, data: Dataset | Records) -> RunStore:
+    """The store for runs of a configuration, and `config.toml` in it, which replays it.
+
+    Raises ConfigError if the directory holds another sweep.
+    """
+    store = RunStore.create(root, sweep_of(config, data), examples_of(data))
+    with disk_errors(root):
+        write_atomically(root / "config.toml", config.to_toml().encode())
+    return store
 
 
 def examples_of(data: Dataset | Records) -> ExampleIndex:

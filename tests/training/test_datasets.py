@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from memtools.errors import ConfigError
 from memtools.training.config import load_config
@@ -47,3 +48,44 @@ def test_an_npz_of_ones_own(tmp_path):
 def test_what_is_no_data_set_is_called_that():
     with pytest.raises(ConfigError, match="'cifar' is no data set"):
         data_of("cifar")
+
+
+class FewOfCifar100(tfds.image_classification.Cifar100):
+    """The real features, few examples, and no download."""
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._few("train", 40), "test": self._few("test", 10)}
+
+    def _few(self, split, n):
+        for k in np.random.default_rng(0).permutation(n):
+            pixels = np.full((32, 32, 3), k, np.uint8)
+            name = f"{split}_{k:05d}"
+            yield name, {"id": name, "image": pixels, "label": k % 5, "coarse_label": k % 2}
+
+
+def test_cifar_of_tfds_comes_in_the_official_order(tmp_path, monkeypatch):
+    builder = FewOfCifar100(data_dir=tmp_path)
+    builder.download_and_prepare()
+    read = [row["id"] for row in tfds.as_numpy(builder.as_dataset(split="train"))]
+    assert read != sorted(read)  # TFDS has an order of its own
+    monkeypatch.setattr(tfds, "builder", lambda name: builder)
+    data = data_of("tfds:cifar100")
+    assert (data.name, data.order) == ("cifar100", "official")
+    assert np.array_equal(data.train_images[:, 0, 0, 0], np.arange(40))
+    assert np.array_equal(data.train_labels, np.arange(40) % 5)
+    assert np.array_equal(data.test_images[:, 5, 5, 2], np.arange(10))
+    builder = tfds.testing.DummyMnist(data_dir=tmp_path)  # has no ids
+    builder.download_and_prepare()
+    assert data_of("tfds:mnist").order == "tfds"
+
+
+def test_what_tfds_does_not_have_is_said_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMTOOLS_OFFLINE", "1")
+    empty = tfds.builder("mnist", data_dir=tmp_path)
+    monkeypatch.setattr(tfds, "builder", lambda name: empty)
+    with pytest.raises(ConfigError, match="no mnist prepared, and we are offline") as raised:
+        data_of("tfds:mnist")
+    assert "tfds build mnist" in raised.value.hint
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="TFDS has no mnits here"):
+        data_of("tfds:mnits")

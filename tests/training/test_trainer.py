@@ -74,6 +74,36 @@ def test_a_stack_computes_what_a_model_alone_does(trainer):
     assert (one.test_correct == stacked.test_correct).mean() > 0.99
 
 
+def test_fifty_steps_in_a_stack_of_eight_are_those_of_a_model_alone():
+    settings = {"epochs": 4, "batch_size": 67}  # 51 steps
+    one, stack = trainer_of(stack=1, **settings), trainer_of(stack=8, **settings)
+    assert one.n_steps == 51
+    alone, among = one.fit([3]).state, stack.fit(range(8)).state
+    for part, parts in zip(alone, among, strict=True):
+        for value, values in zip(part, parts, strict=True):
+            np.testing.assert_allclose(value[0], values[3], rtol=0, atol=1e-5)
+
+
+def test_layers_compute_in_bfloat16_and_the_logits_in_float32(images):
+    config = load_config(
+        "cifar10-resnet18",
+        {"model": "inception", "epochs": 1, "batch_size": 8, "precision": "bfloat16"},
+    )
+    trainer = Trainer(config, images, choose())
+    kinds = {layer.name: layer.compute_dtype for layer in trainer.model.layers}
+    assert kinds.pop(trainer.model.layers[-1].name) == "float32"
+    assert {dtype for name, dtype in kinds.items() if "conv" in name} == {"bfloat16"}
+    assert {v.dtype for v in trainer.model.variables} == {"float32"}
+    (run,) = trainer.train([0])
+    assert np.isfinite(run.train_margin).all()
+
+
+def test_more_models_than_memory_are_refused_beforehand():
+    with pytest.raises(ConfigError, match="500000 models at a time need at least") as raised:
+        trainer_of(stack=500_000, hidden=[4096, 4096])
+    assert "smaller stack" in raised.value.hint
+
+
 def test_an_epoch_sees_each_example_of_the_subset_once(trainer):
     mask = trainer.mask(5)
     seen = trainer.feed.order(5, mask).ravel()
