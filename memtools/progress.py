@@ -60,7 +60,7 @@ def bars(what: str = "") -> Iterator[Show]:
             for task in tasks.values():
                 _display.remove_task(task)
     else:
-        with _new_display() as _display:
+        with _new_display(_LONG if what else _SHORT) as _display:
             try:
                 yield _drawing(_display, what)[0]
             finally:
@@ -71,6 +71,7 @@ def _silent(label: str, n_done: int, n_total: int | None, note: str = "") -> Non
     """Nobody is looking."""
 
 
+_SHORT, _LONG = 30.0, 1e6  # seconds over which a speed is taken: a run may last for hours
 _hushed = False
 _display: Progress | None = None
 
@@ -87,7 +88,7 @@ def _drawing(display: Progress, what: str) -> tuple[Show, dict[str, TaskID]]:
     return show, tasks
 
 
-def _new_display() -> Progress:
+def _new_display(period: float) -> Progress:
     from rich.console import Console  # 90 ms: only those who look pay for it
     from rich.progress import (
         BarColumn,
@@ -114,7 +115,8 @@ def _new_display() -> Progress:
         def render(self, task: Task) -> Text:
             if not (what := task.fields["what"]):
                 return bytes_rate.render(task)
-            speed = task.speed or 0
+            if not (speed := task.speed):
+                return Text("")
             return Text(f"{speed:,.0f} {what}/s" if speed >= 1 else f"{60 * speed:.1f} {what}/min")
 
     columns = (
@@ -125,4 +127,6 @@ def _new_display() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(
+        *columns, console=Console(stderr=True), transient=True, speed_estimate_period=period
+    )

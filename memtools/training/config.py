@@ -34,7 +34,8 @@ class Config:
     dataset: `digits`, `tfds:NAME`, `tfrecords:DIR`, or the path of an npz (see
     memtools.training.datasets). index: of TFRecords, the one they were built with.
     flipped: share of the training labels that are replaced by wrong ones, drawn from `seed`.
-    model: a name of memtools.training.models; hidden: units of each hidden layer of `mlp`.
+    model: a name of memtools.training.models; hidden: units of each hidden
+    layer of `mlp`, channels of each of `convnet`.
     ratio: share of the training examples in a subset. design: how subsets are drawn
     (memtools.training.subsets). epochs; batch_size: examples. peak_lr: learning rate at its
     highest. schedule: constant; linear: up over `warmup` of all steps, then down to 0; steps: up

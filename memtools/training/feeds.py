@@ -82,8 +82,9 @@ class InMemory:
 
     @property
     def resident(self) -> tuple[Array, ...]:
-        """Images and labels."""
-        return self.data.train_images, self.data.train_labels.astype(np.int32)
+        """Images, a row each, since rows are gathered fastest; labels."""
+        images, labels = self.data.train_images, self.data.train_labels
+        return images.reshape(len(images), -1), labels.astype(np.int32)
 
     def chunks(
         self, run_ids: Sequence[int], masks: Array, start: int
@@ -110,7 +111,8 @@ class InMemory:
     def examples(self, resident: Sequence[tf.Tensor], batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """Looked up."""
         images, labels = resident
-        return tf.gather(images, batch), tf.gather(labels, batch)
+        shape = [*batch.shape, *self.data.image_shape]
+        return tf.reshape(tf.gather(images, batch), shape), tf.gather(labels, batch)
 
     def evaluated(self, split: str, multiple: int) -> Iterator[tuple[Array, Array]]:
         """In their order; the last batch is filled up with zeros."""

@@ -3,6 +3,7 @@
     model = build_model("mlp", (8, 8, 1), n_classes=10, hidden=(128,))
 
     mlp                 flatten, dense layers with ReLU (the authors' MNIST demo: 512-256)
+    convnet             3x3 convolutions with ReLU, a max pool after each; hidden: their channels
     resnet18, resnet50  pre-activation residual networks for 32x32 images, as the paper's CIFAR-100
                         runs: 3x3 stem without pooling, 64 to 512 channels, zero-initialised logits
     inception           the small Inception of the released CIFAR models
@@ -65,6 +66,13 @@ def _mlp(x: Tensor, n_classes: int, hidden: Sequence[int]) -> Tensor:
     for units in hidden:
         x = layers.Dense(units, activation="relu")(x)
     return _logits(n_classes)(x)
+
+
+def _convnet(x: Tensor, n_classes: int, hidden: Sequence[int]) -> Tensor:
+    for channels in hidden:
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    return _logits(n_classes)(layers.Flatten()(x))
 
 
 def _preactivation(blocks: Sequence[int], bottleneck: bool) -> Callable[..., Tensor]:
@@ -162,6 +170,7 @@ def _policy(name: str) -> Iterator[None]:
 
 _BODIES: dict[str, Callable[..., Tensor]] = {
     "mlp": _mlp,
+    "convnet": _convnet,
     "resnet18": _preactivation((2, 2, 2, 2), bottleneck=False),
     "resnet50": _preactivation((3, 4, 6, 3), bottleneck=True),
     "inception": _inception,

@@ -157,10 +157,11 @@ class Trainer:
         # and for what has to talk to other replicas in between.
         on_cpu = not tf.config.list_physical_devices("GPU")
         jit = not devices.shared and not (has_convolutions(self.model) and on_cpu)
-        self._steps_alone = tf.function(self._steps_of_replica, jit_compile=jit)
-        self._logits_alone = tf.function(self._logits, jit_compile=jit)
-        self._advance = tf.function(self._shared_steps if devices.shared else self._own_steps)
-        self._predict = tf.function(self._logits_everywhere)
+        self._steps_alone = tf.function(self._steps_of_replica, jit_compile=jit, autograph=False)
+        self._logits_alone = tf.function(self.step.logits_of_all, jit_compile=jit, autograph=False)
+        everywhere = self._shared_steps if devices.shared else self._own_steps
+        self._advance = tf.function(everywhere, autograph=False)
+        self._predict = tf.function(self._logits_everywhere, autograph=False)
 
     def train(self, run_ids: Sequence[int]) -> Iterator[Result]:
         """Train up to `capacity` runs at once; their records, or failures.
@@ -289,10 +290,10 @@ class Trainer:
             return i + 1, *run(self._step_of_replica, values)
 
         # What goes into the loop must be of the form that `run` returns.
-        state = run(lambda values: tf.nest.map_structure(tf.identity, values), (state,))
+        state = run(self.step.apart, (state,))
         total = run(lambda: tf.zeros([self.config.stack]))
         _, state, total = tf.while_loop(lambda i, *_: i < n_steps, step, (0, state, total))
-        return state, total
+        return run(self.step.together, (state,)), total
 
     def _steps_of_replica(
         self,
@@ -306,43 +307,34 @@ class Trainer:
     ) -> tuple[State, tf.Tensor]:
         """Many steps of a stack; the state, and the sum of losses of each model, [stack]."""
 
-        def step(i: tf.Tensor, state: State, total: tf.Tensor) -> Any:
+        def step(i: tf.Tensor, states: Any, total: tf.Tensor) -> Any:
             return i + 1, *self._step_of_replica(
-                i, state, total, resident, batch, rates, start, seeds
+                i, states, total, resident, batch, rates, start, seeds
             )
 
-        total = tf.zeros([self.config.stack])
-        _, state, total = tf.while_loop(lambda i, *_: i < n_steps, step, (0, state, total))
-        return state, total
+        begin = (0, self.step.apart(state), tf.zeros([self.config.stack]))
+        _, apart, total = tf.while_loop(lambda i, *_: i < n_steps, step, begin)
+        return self.step.together(apart), total
 
     def _step_of_replica(
         self,
         i: tf.Tensor,
-        state: State,
+        states: Any,
         total: tf.Tensor,
         resident: Any,
         batch: Any,
         rates: tf.Tensor,
         start: tf.Tensor,
         seeds: tf.Tensor,
-    ) -> tuple[State, tf.Tensor]:
+    ) -> tuple[Any, tf.Tensor]:
         of_step = tf.nest.map_structure(lambda each: each[:, i], batch)
         images, labels = self.feed.examples(resident, of_step)
         moments = tf.concat([seeds[:, :1], seeds[:, 1:] + start + i], 1)
-        rate = tf.fill([self.config.stack], rates[i])
-        state, loss = self.step.over_models(
-            self.step.update, (*state, images, labels, rate, moments)
-        )
-        return state, total + loss
+        states, losses = self.step.update_all(states, images, labels, rates[i], moments)
+        return states, total + losses
 
     def _logits_everywhere(self, state: Any, images: Any) -> Any:
         return self.devices.strategy.run(self._logits_alone, (state, images))
-
-    def _logits(self, state: State, images: tf.Tensor) -> tf.Tensor:
-        weights, _, statistics = state
-        return self.step.over_models(
-            lambda of_model: self.step.logits((*of_model, images)), (weights, statistics)
-        )
 
     def _evaluate(self, state: Any, split: str) -> NDArray[np.float32]:
         """Logits of every example once, [capacity, n, n_classes]; padding is dropped."""

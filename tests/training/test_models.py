@@ -84,7 +84,12 @@ def test_the_imagenet_resnet_is_version_one():
     assert strides.count((3, 2)) == 3 and strides[0] == (7, 2)  # stride in the 3x3 convolution
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet18", "inception"])
+def test_the_small_conv_net_has_a_pool_after_each_convolution():
+    model = build_model("convnet", (32, 32, 3), n_classes=10, hidden=(16, 32))
+    assert trainable(model) == 9 * 3 * 16 + 16 + 9 * 16 * 32 + 32 + 8 * 8 * 32 * 10 + 10
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet", "resnet18", "inception"])
 def test_every_model_gives_logits(name):
     model = build_model(name, (32, 32, 3), n_classes=7, hidden=(5,))
     assert model(tf.zeros([2, 32, 32, 3])).shape == (2, 7)
