@@ -29,17 +29,3 @@ def test_the_demo_finds_the_flipped_labels_and_resumes(memtools, tmp_path):
     shown = memtools("train", "digits-demo", "--runs", "5,6", "--to", to / "runs", env=environment)
     assert (shown.returncode, shown.stdout) == (0, f"{to / 'runs'}\n"), shown.stderr
     assert store.path(6).stat().st_mtime_ns == before and len(store) == 96
-
-
-def test_wrong_requests_are_two_lines(memtools, tmp_path):
-    for arguments, code, words in (
-        (("digit-demo", "--runs", "0:4"), 2, "no preset 'digit-demo'"),
-        (("digits-demo", "--runs", "x"), 2, "names no runs"),
-        (("digits-demo", "--runs", "0", "--set", "epoch=2"), 2, "no key of a configuration"),
-        (("digits-demo", "--runs", "0", "--set", "batch_size=2000"), 2, "larger than the subset"),
-        (("cifar100-resnet50", "--runs", "0", "--set", "dataset=none"), 2, "no data set"),
-    ):
-        shown = memtools("train", *arguments, "--to", tmp_path / "runs")
-        lines = shown.stderr.splitlines()
-        assert shown.returncode == code and len(lines) == 2, shown.stderr
-        assert words in lines[0]

@@ -23,7 +23,12 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A preset, or a TOML file: digits-demo, ...")
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A TOML file, or a preset: digits-demo, mnist-mlp, cifar10-resnet18,"
+            " cifar100-resnet50, cifar100-inception, imagenet-resnet50.",
+        ),
     ],
     runs: Annotated[str, typer.Option(metavar="RUNS", help="Which runs: 7, 0:64, 0,17,123.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="The store of runs.")],
@@ -36,7 +41,7 @@ def train(
         Strategy, typer.Option(help="Devices: one, all GPUs, hosts of TF_CONFIG, a TPU.")
     ] = "auto",
     mode: Annotated[
-        Mode, typer.Option(help="One model on all devices, or others on each; see below.")
+        Mode, typer.Option(help="One model on all devices, or others on each; see above.")
     ] = "auto",
     checkpoint_minutes: Annotated[
         float, typer.Option(min=0, metavar="M", help="Between checkpoints of unfinished runs.")
