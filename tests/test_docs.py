@@ -135,7 +135,7 @@ def test_the_registry_that_the_readme_shows_is_a_registry(tmp_path: Path) -> Non
 def test_ci_finds_the_two_commands_that_the_readme_shows() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     [function] = re.findall(r"^readme\(\) .*$", script, re.MULTILINE)
-    for name, word in {"main": "memtools fetch ", "tests": "pytest"}.items():
+    for name, word in {"main": "memtools demo", "tests": "pytest"}.items():
         assert re.search(rf"^readme {name}\b", script, re.MULTILINE)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{function}\nreadme {name}"],

@@ -82,8 +82,8 @@ def build(
         present, there = ledger.splits[split], store.names()
         for gone in present.shards.keys() - there:
             del present.shards[gone]
-        if present.shards and present.source_md5 != source_md5:
-            present.source_md5 = ""  # some of it comes from elsewhere
+        if present.source_md5 != source_md5:  # what comes from elsewhere, be it all of it
+            present.source_md5 = "" if present.shards else source_md5
         missing = [task for task in tasks if task.name not in present.shards]
         store.require_free(_size_of(missing), f"the {split} set")
         _write_all(missing, ledger, present, n_workers)

@@ -16,10 +16,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
+from memtools.files import disk_errors
 from memtools.tfrecords.ledger import Split
 from memtools.tfrecords.storage import Store
 
 _FILES = ("features.json", "dataset_info.json")
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="memtools-")
 
 
 def features() -> tfds.features.FeaturesDict:
@@ -41,7 +46,7 @@ def features() -> tfds.features.FeaturesDict:
 
 def write(store: Store, splits: Mapping[str, Split]) -> None:
     """Write both files for all splits that are complete."""
-    with tempfile.TemporaryDirectory(prefix="memtools-") as directory:
+    with disk_errors(Path(tempfile.gettempdir())), _scratch() as directory:
         template = tfds.core.ShardedFileTemplate(
             data_dir=directory,
             dataset_name="imagenet",

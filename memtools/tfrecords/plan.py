@@ -89,6 +89,11 @@ def synsets_of(index: ExampleIndex) -> Array:
             "the index has no names and labels of the training images",
             hint="use the published imagenet-index, or a file of its form",
         )
+    if len(labels) != len(names):
+        raise RecordError(
+            f"the index has {len(names):,} names and {len(labels):,} labels of the training images",
+            hint="check the index file",
+        )
     known, first = np.unique(labels, return_index=True)
     if not np.array_equal(known, np.arange(len(known))):
         raise RecordError("the labels of the index leave one out", hint="check the index file")
@@ -106,7 +111,19 @@ def columns_of(index: ExampleIndex, split: str) -> tuple[Array, Array, Array]:
             f"the index has no names and labels of the {split} images",
             hint="use the published imagenet-index, or a file of its form",
         )
-    return np.char.encode(names, "utf-8"), labels.astype(np.int64), synsets_of(index)[labels]
+    synsets, labels = synsets_of(index), labels.astype(np.int64)
+    if len(labels) != len(names):
+        raise RecordError(
+            f"the index has {len(names):,} names and {len(labels):,} labels of the {split} images",
+            hint="check the index file",
+        )
+    if len(labels) and not (labels.min() >= 0 and labels.max() < len(synsets)):
+        raise RecordError(
+            f"the labels of the {split} images go from {labels.min()} to {labels.max()},"
+            f" and there are {len(synsets):,} classes from 0 on",
+            hint="check the index file: are its labels counted from 1?",
+        )
+    return np.char.encode(names, "utf-8"), labels, synsets[labels]
 
 
 def digest_of_index(index: ExampleIndex, split: str) -> str:
