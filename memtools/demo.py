@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 
 from memtools.errors import SweepError
+from memtools.estimates.comparison import ranks
 from memtools.estimates.model import Estimates
 from memtools.estimates.npz import Array
 from memtools.estimates.summary import bars, histogram
@@ -90,9 +91,9 @@ def found(memorization: Array, flipped: Array) -> tuple[float, float]:
     is_flipped = np.zeros(len(memorization), np.bool_)
     is_flipped[flipped] = True
     top = np.argsort(-memorization, kind="stable")[: len(flipped)]
-    ranks = reliability.ranks(memorization)
+    rank = ranks(memorization)
     n, m = len(flipped), len(memorization) - len(flipped)
-    auroc = (ranks[is_flipped].sum() - n * (n - 1) / 2) / (n * m)
+    auroc = (rank[is_flipped].sum() - n * (n - 1) / 2) / (n * m)
     return float(is_flipped[top].mean()), float(auroc)
 
 

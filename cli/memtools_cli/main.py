@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 import memtools
 from memtools.artifacts.settings import is_set
 from memtools.errors import MemtoolsError
-from memtools_cli import artifacts, estimates, estimation, runs, tfrecords, training
+from memtools_cli import alignment, artifacts, estimates, estimation, runs, tfrecords, training
 
 
 class Commands(TyperGroup):
@@ -80,6 +80,7 @@ app = typer.Typer(
 )
 artifacts.add_to(app)
 estimates.add_to(app)
+alignment.add_to(app)
 estimation.add_to(app)
 runs.add_to(app)
 tfrecords.add_to(app)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from memtools.errors import ConfigError
 from memtools.estimates.about import About
+from memtools.estimates.comparison import correlation, spearman
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM
@@ -69,8 +70,8 @@ def split_half(
     union = len(pairs[0] | pairs[1])
     return Halves(
         size,
-        _correlation(left, right),
-        _correlation(ranks(left), ranks(right)),
+        correlation(left, right),
+        spearman(left, right),
         len(pairs[0] & pairs[1]) / union if union else float("nan"),
         (len(pairs[0]), len(pairs[1])),
     )
@@ -170,12 +171,6 @@ def benjamini_hochberg(p_values: Array, n_tests: int, rate: float) -> NDArray[np
     return passed
 
 
-def ranks(values: Array) -> NDArray[np.float64]:
-    """Ranks from 0 on, float64 [n]; equals share their mean rank."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[place]
-
-
 def _of(outcomes: Outcomes, examples: ExampleIndex) -> Estimates:
     n_train, n_test = outcomes.mask.n, outcomes.test_correct.n
     statistics = Statistics.empty(examples, n_train, n_test).add(outcomes)
@@ -187,10 +182,3 @@ def _pairs(estimates: Estimates, min_mem: float, min_infl: float) -> set[tuple[i
         return set()
     found = estimates.pairs(min_mem, min_infl)
     return set(zip(found.train_index.tolist(), found.test_index.tolist(), strict=True))
-
-
-def _correlation(a: Array, b: Array) -> float:
-    """Pearson's; NaN where one side does not vary."""
-    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])

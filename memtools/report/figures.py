@@ -20,6 +20,7 @@ from memtools.estimates.npz import Array
 from memtools.files import appearing, disk_errors
 
 _COLUMNS = 8  # pictures in a row of a gallery
+_MANY = 3000  # points that are still told apart
 _INK, _LIGHT = "#1f4e79", "#9db8d2"
 
 
@@ -34,6 +35,20 @@ def histogram(memorization: Array, path: Path, marked: Array | None = None) -> N
         axes.hist(memorization[known & marked], edges, color=_INK, label="flipped labels")
         axes.legend(frameon=False)
     axes.set(xlabel="memorization", ylabel="number of examples", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def scatter(first: Array, second: Array, names: tuple[str, str], title: str, path: Path) -> None:
+    """Score against score, [n] each: points, or their density where they are many."""
+    figure = Figure((5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    if len(first) > _MANY:
+        drawn = axes.hexbin(first, second, gridsize=60, bins="log", mincnt=1, cmap="Blues")
+        figure.colorbar(drawn, label="examples")
+    else:
+        axes.scatter(first, second, s=9, alpha=0.5, color=_INK, linewidths=0)
+    axes.set(xlabel=names[0], ylabel=names[1], title=title)
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 
