@@ -291,7 +291,10 @@ def compare(
             f"{scoring.scores_of(side).quantity} ({name})"
             for side, name in zip(sides, (Path(first).name, Path(second).name), strict=True)
         )
-        title = f"Spearman {found.spearman:.2f}, {found.n:,} examples"
+        title = (
+            f"{found.n:,} examples, Spearman {found.spearman_raw:+.2f}"
+            f"{' (the directions are opposite)' if found.sign < 0 else ''}"
+        )
         figures.scatter(found.first, found.second, (titles[0], titles[1]), title, plot)
     if as_json:
         classes = {str(label): each[1] for label, each in found.by_class.items()}

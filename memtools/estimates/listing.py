@@ -95,7 +95,7 @@ def _read(source: Any) -> Listing:
         return Listing(images=_as_images(column))
     if column.ndim == 1 and column.dtype.kind in "iu":
         return Listing(labels=_as_labels(column))
-    if column.ndim == 1 and column.dtype.kind in "SUO":
+    if column.ndim == 1 and (column.dtype.kind in "SUO" or not len(column)):
         return Listing(as_names(source))
     raise ConfigError(
         f"{type(source).__name__} is no data set that we can read",

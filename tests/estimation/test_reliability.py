@@ -72,10 +72,6 @@ def test_halves_of_the_same_world_agree_and_of_noise_do_not():
         reliability.split_half(noise, labelled(90, 30, 3), n_runs=300)
 
 
-def test_ranks_of_equals_are_shared():
-    assert reliability.ranks(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [2.5, 0.0, 2.5, 1.0]
-
-
 def test_half_the_error_takes_four_times_the_runs(tmp_path):
     bits = random_bits(np.random.default_rng(0), 50, 30, 12)
     estimates = estimate([stored(tmp_path / "runs", bits)])
