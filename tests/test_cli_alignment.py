@@ -1,0 +1,145 @@
+"""align, select, compare from the command line."""
+
+import json
+
+import numpy as np
+import pytest
+
+from memtools.estimates.about import About, save
+from memtools.estimates.npz import Npz
+
+SYNSETS = ["n01440764", "n01443537"]
+
+
+@pytest.fixture
+def index(tmp_path):
+    """A file of ten estimates with names and labels, and a folder of the images."""
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.arange(10) % 2)
+    names = np.array([f"{SYNSETS[label]}_{k}.JPEG" for k, label in enumerate(labels)])
+    arrays = {"tr_filenames": names, "tr_labels": labels, "tr_mem": np.linspace(0, 0.9, 10)}
+    about = About(dataset="imagenet", order="published", direction="high memorization = atypical")
+    save(tmp_path / "index.npz", arrays, about)
+    for name, label in zip(names, labels, strict=True):
+        path = tmp_path / "train" / SYNSETS[label] / str(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path / "index.npz"
+
+
+def listed(tmp_path):
+    return [
+        path.name for synset in SYNSETS for path in sorted((tmp_path / "train" / synset).iterdir())
+    ]
+
+
+def test_a_directory_is_aligned_and_kept(memtools, index, tmp_path):
+    out = tmp_path / "aligned.npz"
+    shown = memtools("align", index, "--to", tmp_path / "train", "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.splitlines() == [
+        "10 of 10 examples, by file name; 10 labels agree",
+        "missing in the data set: 0; without a number: 0",
+        str(out),
+    ]
+    with Npz(out) as arrays:
+        wanted = [float(name.split("_")[1].split(".")[0]) / 10 for name in listed(tmp_path)]
+        np.testing.assert_allclose(arrays["scores"], wanted)
+        assert arrays["found"].all()
+
+
+def test_a_selection_speaks_of_the_users_data_and_is_replayed(memtools, index, tmp_path):
+    data, out = tmp_path / "train", tmp_path / "forget.json"
+    arguments = ("--top", "2", "--random", "3", "--seed", "4", "--to", data, "--out", out)
+    shown = memtools("select", index, *arguments)
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(out.read_text())
+    names = listed(tmp_path)
+    assert [names[k] for k in document["indices"]] == document["filenames"]
+    assert {"_9.JPEG", "_8.JPEG"} <= {name[9:] for name in document["filenames"]}
+    again = tmp_path / "again.json"
+    shown = memtools("select", "--replay", f"{out}.manifest.json", "--out", again)
+    assert shown.returncode == 0, shown.stderr
+    assert again.read_bytes() == out.read_bytes()
+    (tmp_path / "index.npz").write_bytes((tmp_path / "index.npz").read_bytes() + b"x")
+    shown = memtools("select", "--replay", f"{out}.manifest.json", "--out", tmp_path / "no.json")
+    assert (shown.returncode, len(shown.stderr.splitlines())) == (2, 2)
+    assert "scores changed since" in shown.stderr and not (tmp_path / "no.json").exists()
+
+
+def test_two_scores_are_compared_and_drawn(memtools, index, tmp_path):
+    np.save(tmp_path / "mine.npy", np.linspace(1, 0, 10))
+    arguments = ("--direction-b", "typical", "--dataset", "imagenet", "--order", "published")
+    plot = tmp_path / "plot.png"
+    shown = memtools("compare", index, tmp_path / "mine.npy", *arguments, "--json", "--plot", plot)
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(shown.stdout)
+    assert found["spearman"] == pytest.approx(1) and found["spearman_raw"] == pytest.approx(-1)
+    assert found["n"] == 10 and plot.read_bytes().startswith(b"\x89PNG")
+    shown = memtools("compare", index, tmp_path / "mine.npy", *arguments, "--by-class")
+    assert "Spearman  +1.000   (raw -1.000)" in shown.stdout
+    assert shown.stdout.count("+1.000") == 4  # Spearman, Pearson, two classes
+
+
+def test_keys_are_made_of_an_official_copy(memtools, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 256, (20, 3074), np.uint8)
+    rows[:, 1] = np.arange(20) % 4
+    (tmp_path / "cifar").mkdir()
+    rows.tofile(tmp_path / "cifar" / "train.bin")
+    keys = tmp_path / "keys.npz"
+    shown = memtools("align", "--reference", tmp_path / "cifar", "--out", keys)
+    assert shown.stdout == f"20 keys of cifar100, official order: {keys}\n", shown.stderr
+    about = About(dataset="cifar100", order="official", direction="high C-score = typical")
+    arrays = {"scores": np.arange(20.0), "labels": np.arange(20) % 4}
+    save(tmp_path / "scores.npz", arrays, about)
+    order = rng.permutation(20)
+    images = rows[:, 2:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)[order]
+    np.savez(tmp_path / "mine.npz", images=images, labels=arrays["labels"][order])
+    out = tmp_path / "aligned.npz"
+    options = ("--to", tmp_path / "mine.npz", "--reference", keys, "--out", out)
+    shown = memtools("align", tmp_path / "scores.npz", *options)
+    assert shown.returncode == 0, shown.stderr
+    with Npz(out) as arrays:
+        assert np.array_equal(arrays["scores"], order)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("align", "INDEX"), 2, "align it to what?"),
+        (("align",), 2, "nothing to align"),
+        (("align", "INDEX", "--to", "DIR/none"), 2, "is no list of examples"),
+        (("align", "INDEX", "--to", "DIR/none.txt"), 6, "none.txt"),
+        (("align", "INDEX", "--to", "DIR/few.txt"), 5, "9 are missing"),
+        (("align", "INDEX", "--to", "DIR/few.txt", "--out", "DIR/x.csv", "--allow-missing"), 2,
+         "unknown ending"),
+        (("align", "INDEX", "--to", "DIR/few.csv"), 2, "is no list of examples"),
+        (("select", "INDEX", "--top", "3"), 2, "where to write it"),
+        (("select", "INDEX", "--out", "DIR/x.json"), 2, "say what to select"),
+        (("select", "INDEX", "--top", "11", "--out", "DIR/x.json"), 2, "11 examples are asked"),
+        (("select", "INDEX", "--at-least", "2", "--out", "DIR/x.json"), 2, "nothing is selected"),
+        (("select", "INDEX", "--bin", "9", "--out", "DIR/x.json"), 2, "'9' is no bin"),
+        (("select", "INDEX", "--top", "1", "--within", "DIR/few.txt", "--out", "DIR/x.json"), 2,
+         "holds no positions"),
+        (("select", "--replay", "DIR/few.txt", "--out", "DIR/x.json"), 2, "is no manifest"),
+        (("compare", "INDEX", "DIR/few.npy", "--direction-b", "typical"), 5, "an unknown data set"),
+        (("compare", "INDEX", "DIR/few.npy"), 2, "what a high c_score"),
+    ],
+)  # fmt: skip
+def test_wrong_requests_are_two_lines_and_leave_nothing(
+    memtools, index, tmp_path, arguments, code, words
+):
+    (tmp_path / "few.txt").write_text(f"{listed(tmp_path)[0]}\n")
+    (tmp_path / "few.csv").write_text("a,b\n1,2\n")
+    np.save(tmp_path / "few.npy", np.arange(10.0))
+    before = sorted(tmp_path.iterdir())
+    shown = memtools(
+        *(
+            str(each).replace("INDEX", str(index)).replace("DIR", str(tmp_path))
+            for each in arguments
+        )
+    )
+    assert shown.returncode == code, shown.stderr
+    assert len(shown.stderr.splitlines()) == 2 and words in shown.stderr, shown.stderr
+    assert sorted(tmp_path.iterdir()) == before
