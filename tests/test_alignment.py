@@ -232,3 +232,14 @@ def test_labels_of_another_length_or_kind_are_refused(imagenet):
         align(imagenet, to=[])
     with pytest.raises(ConfigError, match="is no split"):
         align(imagenet, to=names, split="validation")
+
+
+def test_numbers_without_names_or_labels_are_joined_by_ids_only():
+    bare = Scores(About(order="official"), "score", np.arange(3.0))
+    found = align(bare, to=["train_2", "train_0", "train_1"])
+    assert found.position.tolist() == [2, 0, 1] and "labels were not there" in found.proof
+    with pytest.raises(AlignmentError, match=r"have no file names, and '0\.png' is no id"):
+        align(bare, to=["0.png", "1.png", "2.png"])
+    index = ExampleIndex(About(), np.arange(3), None, None, None)
+    with pytest.raises(ConfigError, match="do not say which test examples"):
+        align(index, to=["a"], split="test")

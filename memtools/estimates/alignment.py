@@ -96,9 +96,9 @@ def align(
     Raises AlignmentError for duplicates, labels that disagree, names that are not known, and
     examples that are missing; ConfigError for what cannot be compared at all.
     """
-    index = numbers if isinstance(numbers, ExampleIndex) else _index_of(numbers)
     theirs = listing_of(to, labels)
-    ours = _Side.of(index, split)
+    index = numbers if isinstance(numbers, ExampleIndex) else _index_of(numbers)
+    ours = _Side.of(index, split, _count(numbers, split))
     if order:
         position, proof = _by_declaration(ours, theirs, order, index.about)
     elif theirs.images is not None:
@@ -127,19 +127,20 @@ class _Side:
     synsets: dict[str, int] | None
 
     @classmethod
-    def of(cls, index: ExampleIndex, split: str) -> _Side:
+    def of(cls, index: ExampleIndex, split: str, count: int | None) -> _Side:
         if split not in ("train", "test"):
             raise ConfigError(f"{split!r} is no split", hint="train or test")
         names = index.filenames if split == "train" else index.test_filenames
         labels = index.labels if split == "train" else index.test_labels
-        column = next((c for c in (names, labels) if c is not None), None)
-        if column is None:
+        known = (len(column) for column in (names, labels) if column is not None)
+        n = next(known, count)
+        if n is None:
             raise ConfigError(
                 f"the numbers do not say which {split} examples they are of",
                 hint="load the group (imagenet, cifar100), or a file with labels or names",
             )
         stems = None if names is None else [identify(name)[0] for name in names.tolist()]
-        return cls(len(column), stems, labels, _synsets(index))
+        return cls(n, stems, labels, _synsets(index))
 
     def say(self, position: int) -> str:
         return self.names[position] if self.names else f"number {position}"
@@ -156,12 +157,17 @@ def _synsets(index: ExampleIndex) -> dict[str, int] | None:
 
 def _index_of(numbers: Estimates | Scores) -> ExampleIndex:
     if isinstance(numbers, Estimates):
-        index = numbers.index
-        if index.labels is None and index.filenames is None and "tr_mem" in numbers.arrays:
-            n = len(numbers.memorization)
-            return dataclasses.replace(index, filenames=np.array([str(k) for k in range(n)]))
-        return index
+        return numbers.index
     return ExampleIndex(numbers.about, numbers.labels, numbers.filenames, None, None)
+
+
+def _count(numbers: Estimates | Scores | ExampleIndex, split: str) -> int | None:
+    """How many training examples the numbers are of, where neither names nor labels say it."""
+    if isinstance(numbers, Scores) and split == "train":
+        return len(numbers)
+    if isinstance(numbers, Estimates) and split == "train" and "tr_mem" in numbers.arrays:
+        return len(numbers.memorization)
+    return None
 
 
 def _by_declaration(
