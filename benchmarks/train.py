@@ -146,6 +146,7 @@ def config_of(task: str, directory: Path) -> Any:
 
 def memtools_way(task: str, directory: Path) -> dict[str, float]:
     """Seconds for each model: compiled on the way, whole, and of those that came later."""
+    from memtools.engines import outcomes
     from memtools.runs.sweep import run_missing
     from memtools.training.datasets import load_dataset
     from memtools.training.trainer import store_of, train_group
@@ -155,7 +156,8 @@ def memtools_way(task: str, directory: Path) -> dict[str, float]:
     store = store_of(Path(tempfile.mkdtemp(dir=directory)), config, load_dataset(config))
     train = functools.partial(train_group, config)
     begun = time.perf_counter()
-    failed = run_missing(store, range(n_models), train, group=config.stack, n_workers=n_workers)
+    engine = functools.partial(outcomes, n_workers=n_workers)
+    failed = run_missing(store, range(n_models), train, group=config.stack, engine=engine)
     whole = (time.perf_counter() - begun) / n_models
     if failed:
         raise SystemExit(f"runs failed: {failed}")

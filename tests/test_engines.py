@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from memtools.engines import spread
+from memtools.engines import AHEAD, Lost, outcomes, spread
 from memtools.errors import MemtoolsError, RecordError
 
 
@@ -79,7 +79,7 @@ def test_items_are_taken_as_they_are_needed():
 
 ABANDONED = """
 import time
-from memtools.engines import spread
+from memtools.engines import AHEAD, Attempt, Lost, outcomes, spread
 if __name__ == "__main__":
     list(spread(time.sleep, [0, 0, 0, 0, *[600] * 8], n_workers=2))
 """
@@ -103,3 +103,35 @@ def test_workers_end_when_their_parent_is_killed():
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(parent.pid, signal.SIGKILL)
+
+
+def die_at_three(n):
+    if n == 3:
+        die(n)
+    return n
+
+
+def hang_at_three(n):
+    if n == 3:
+        time.sleep(600)
+    return n
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_an_item_that_fails_does_not_end_the_others(n_workers):
+    found = dict(outcomes(fail_at_three, range(8), n_workers=n_workers))
+    assert isinstance(found[3], Lost) and isinstance(found[3].error, RecordError)
+    assert {n for n, each in found.items() if each == n} == {0, 1, 2, 4, 5, 6, 7}
+
+
+def test_after_a_death_new_workers_go_on_and_every_item_is_accounted_for():
+    found = list(outcomes(die_at_three, range(20), n_workers=2))
+    assert sorted(n for n, _ in found) == list(range(20))
+    lost = {n for n, each in found if isinstance(each, Lost)}
+    assert 3 in lost and len(lost) <= 2 * AHEAD
+    assert all(each == n for n, each in found if n not in lost)
+
+
+def test_what_hangs_beyond_its_limit_ends_itself():
+    found = dict(outcomes(hang_at_three, range(6), n_workers=2, limit=3.0))
+    assert isinstance(found[3], Lost) and found[0] == 0 and len(found) == 6

@@ -60,6 +60,7 @@ def train(
     import functools
     import shutil
 
+    from memtools.engines import outcomes
     from memtools.errors import ConfigError, SweepError
     from memtools.runs.sweep import Train, parse_runs, run_missing
     from memtools.training.config import load_config, parse_overrides
@@ -93,7 +94,9 @@ def train(
                 return
             each, group = stack.enter_context(leading(trainer)), trainer.capacity
         store = store_of(to, resolved, data)
-        failed = run_missing(store, wanted, each, group=group, n_workers=workers)
+        failed = run_missing(
+            store, wanted, each, group=group, engine=functools.partial(outcomes, n_workers=workers)
+        )
     if failed:
         run_id, reason = next(iter(failed.items()))
         raise SweepError(
