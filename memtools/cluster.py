@@ -47,7 +47,7 @@ def outcomes(
     """
     ray = _connected(address)
     needs = dict(resources or {"CPU": 1})
-    task = ray.remote(Attempt(work, limit).__call__).options(
+    task = ray.remote(_attempt).options(
         num_cpus=needs.pop("CPU", 1),
         num_gpus=needs.pop("GPU", 0),
         resources=needs or None,
@@ -55,8 +55,8 @@ def outcomes(
         runtime_env={"env_vars": _environment(resources)},
     )
     window = _AHEAD * _slots(ray, dict(resources or {"CPU": 1}))
-    source = iter(items)
-    pending = {task.remote(item): item for item in itertools.islice(source, window)}
+    source, attempt = iter(items), ray.put(Attempt(work, limit))
+    pending = {task.remote(attempt, item): item for item in itertools.islice(source, window)}
     try:
         while pending:
             done, _ = ray.wait(list(pending), num_returns=1)
@@ -64,17 +64,22 @@ def outcomes(
                 item = pending.pop(reference)
                 yield item, _result(ray, reference)
                 for following in itertools.islice(source, 1):
-                    pending[task.remote(following)] = following
+                    pending[task.remote(attempt, following)] = following
     finally:
         for reference in pending:
             ray.cancel(reference, force=True)
+
+
+def _attempt(attempt: Attempt[Item, Result], item: Item) -> Result | Lost:
+    return attempt(item)
 
 
 def _result(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        cause = getattr(error, "cause", None) or error  # what the worker raised, if it could
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         return Lost(MemtoolsError(f"a worker of the cluster was lost: {reason}"))
 
 

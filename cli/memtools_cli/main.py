@@ -19,7 +19,16 @@ from typer.core import TyperGroup
 import memtools
 from memtools.artifacts.settings import is_set
 from memtools.errors import MemtoolsError
-from memtools_cli import alignment, artifacts, estimates, estimation, runs, tfrecords, training
+from memtools_cli import (
+    alignment,
+    artifacts,
+    estimates,
+    estimation,
+    runs,
+    sweeps,
+    tfrecords,
+    training,
+)
 
 
 class Commands(TyperGroup):
@@ -85,6 +94,7 @@ estimation.add_to(app)
 runs.add_to(app)
 tfrecords.add_to(app)
 training.add_to(app)
+sweeps.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:

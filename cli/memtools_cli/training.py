@@ -9,6 +9,23 @@ import typer
 
 Strategy = Literal["auto", "one", "mirrored", "multiworker", "tpu"]
 Mode = Literal["auto", "data-parallel", "replica-parallel", "stacked"]
+Config = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A TOML file, or a preset: digits-demo, mnist-mlp, cifar10-resnet18,"
+        " cifar100-resnet50, cifar100-inception, imagenet-resnet50.",
+    ),
+]
+Runs = Annotated[str, typer.Option(metavar="RUNS", help="Which runs: 7, 0:64, 0,17,123.")]
+StoreOfRuns = Annotated[Path, typer.Option(metavar="DIR", help="The store of runs.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override the configuration. Repeatable."),
+]
+CheckpointMinutes = Annotated[
+    float, typer.Option(min=0, metavar="M", help="Between checkpoints of unfinished runs.")
+]
 Workers = Annotated[
     int,
     typer.Option(min=1, metavar="N", help="Processes side by side, each on CPUs of its own."),
@@ -22,20 +39,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train(
-    config: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONFIG",
-            help="A TOML file, or a preset: digits-demo, mnist-mlp, cifar10-resnet18,"
-            " cifar100-resnet50, cifar100-inception, imagenet-resnet50.",
-        ),
-    ],
-    runs: Annotated[str, typer.Option(metavar="RUNS", help="Which runs: 7, 0:64, 0,17,123.")],
-    to: Annotated[Path, typer.Option(metavar="DIR", help="The store of runs.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override the configuration. Repeatable."),
-    ] = None,
+    config: Config,
+    runs: Runs,
+    to: StoreOfRuns,
+    settings: Settings = None,
     workers: Workers = 1,
     strategy: Annotated[
         Strategy, typer.Option(help="Devices: one, all GPUs, hosts of TF_CONFIG, a TPU.")
@@ -43,9 +50,7 @@ def train(
     mode: Annotated[
         Mode, typer.Option(help="One model on all devices, or others on each; see above.")
     ] = "auto",
-    checkpoint_minutes: Annotated[
-        float, typer.Option(min=0, metavar="M", help="Between checkpoints of unfinished runs.")
-    ] = 10,
+    checkpoint_minutes: CheckpointMinutes = 10,
 ) -> None:
     """Train models on random subsets; keep what each got right.
 

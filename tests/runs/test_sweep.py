@@ -1,11 +1,16 @@
 """The runs that a store lacks, and nothing twice."""
 
+import functools
+import multiprocessing
+
 import pytest
 
-from memtools.errors import BusyError, ConfigError
+from memtools.errors import BusyError, ConfigError, DiskError
 from memtools.files import locked
 from memtools.runs.record import Failure
-from memtools.runs.sweep import parse_runs, run_missing
+from memtools.runs.status import Status
+from memtools.runs.store import RunStore
+from memtools.runs.sweep import asked, parse_runs, run_missing
 
 
 def test_only_what_is_missing_is_trained_in_groups(store, run):
@@ -59,3 +64,76 @@ def test_ranges_of_runs(text, runs):
 def test_what_names_no_runs_is_refused(text):
     with pytest.raises(ConfigError, match="names no runs"):
         parse_runs(text)
+
+
+def test_a_group_that_fails_is_tried_again_and_the_others_go_on(store, run):
+    tries = {0: 0, 2: 0}
+
+    def train(run_ids):
+        (run_id,) = run_ids
+        if run_id in tries:
+            tries[run_id] += 1
+            if run_id == 0 or tries[run_id] < 3:
+                raise OSError(f"no luck with {run_id}")
+        return [run(run_id)]
+
+    failed = run_missing(store, range(4), train, attempts=3)
+    assert failed == {0: "no luck with 0"} and tries == {0: 3, 2: 3}
+    assert store.run_ids() == [1, 2, 3] and store.failures() == failed
+    tries[0] = -10
+    with pytest.raises(OSError, match="no luck with 0"):
+        run_missing(store, range(4), train)
+    assert asked(store) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("error", [ConfigError("a bad setting"), DiskError("full")])
+def test_what_trying_again_cannot_mend_ends_the_sweep(store, run, error):
+    def train(run_ids):
+        if 1 in run_ids:
+            raise error
+        return [run(r) for r in run_ids]
+
+    with pytest.raises(type(error)):
+        run_missing(store, range(3), train, attempts=5)
+    assert store.run_ids() == [0]
+
+
+def fake_records(make, run_ids):
+    return [make(run_id) for run_id in run_ids]
+
+
+def drive(root, make, start, results):
+    store = RunStore.open(root)
+    try:
+        train = functools.partial(fake_records, make)
+        run_missing(store, range(start, start + 300), train, wait=True)
+        results.put("done")
+    except Exception as error:  # noqa: BLE001 - it is what the test looks at
+        results.put(repr(error))
+
+
+def test_two_drivers_at_once_lose_nothing_and_double_nothing(store, run):
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    drivers = [context.Process(target=drive, args=(store.root, run, 0, results)) for _ in range(2)]
+    for driver in drivers:
+        driver.start()
+    assert [results.get(timeout=60) for _ in drivers] == ["done", "done"]
+    for driver in drivers:
+        driver.join()
+    assert store.run_ids() == list(range(300)) and len(list(store)) == 300
+
+
+def test_the_status_says_what_is_done_failed_and_missing(store, run):
+    def train(run_ids):
+        return [Failure(r, "not finite", 7) if r == 3 else run(r) for r in run_ids]
+
+    empty = Status.of(store)
+    assert (empty.n_done, empty.n_missing, empty.inside) == (0, 0, None)
+    run_missing(store, range(6), train)
+    status = Status.of(store)
+    assert (status.n_done, status.n_failed, status.n_missing) == (5, 1, 1)
+    assert status.failures == {3: "not finite"} and not status.driven
+    assert 0 <= status.test.least <= status.test.median <= status.test.most <= 1
+    with locked(store.root / ".driving", wait=False, waiting=lambda: None):
+        assert Status.of(store).driven
