@@ -1,0 +1,88 @@
+"""sweep run, sweep status from the command line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from memtools.files import locked
+from memtools.runs.store import RunStore
+
+QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+SHORT = ("digits-demo", "--set", "epochs=2", "--set", "hidden=[8]", "--set", "stack=2")
+
+
+def sweep(memtools, to, runs, *more):
+    arguments = ("sweep", "run", *SHORT, "--runs", runs, "--to", to, "--engine", "serial")
+    return memtools(*arguments, *more, env=QUIET, timeout=110)
+
+
+def test_a_sweep_is_extended_and_its_status_told(memtools, tmp_path):
+    to = tmp_path / "runs"
+    assert sweep(memtools, to, "0:4").returncode == 0
+    before = {path.name: path.stat().st_mtime_ns for path in (to / "records").iterdir()}
+    shown = sweep(memtools, to, "0:8")
+    assert (shown.returncode, shown.stdout) == (0, f"{to}\n"), shown.stderr
+    assert len(RunStore.open(to)) == 8
+    assert all((to / "records" / n).stat().st_mtime_ns == t for n, t in before.items())
+    (to / "records" / "000003.npz").unlink()
+    document = json.loads(memtools("sweep", "status", to, "--json").stdout)
+    assert (document["n_done"], document["n_missing"], document["driven"]) == (7, 1, False)
+    assert 0 < document["standard_error"] < 1 and document["runs_for_standard_error"] > 7
+    assert 0.1 < document["test"]["median"] <= 1
+    shown = memtools("sweep", "status", to)
+    assert shown.stdout.startswith("7 done, 1 missing (0 failed); nobody works on it\n")
+    assert memtools("estimate", to, "--out", tmp_path / "e.npz").returncode == 0  # meanwhile
+
+
+def test_a_full_disk_ends_the_sweep_and_nothing_is_lost(memtools, tmp_path):
+    to = tmp_path / "runs"
+    assert sweep(memtools, to, "0:2").returncode == 0
+    script = f"ulimit -f 4; {sys.executable} -c 'from memtools_cli.main import app; app()' "
+    script += f"sweep run {' '.join(map(repr, SHORT))} --runs 0:6 --to {to} --engine serial"
+    done = subprocess.run(
+        ["bash", "-c", script], env=QUIET, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 6, done.stderr
+    assert "limit on file sizes" in done.stderr and len(done.stderr.splitlines()) == 2
+    assert RunStore.open(to).run_ids() == [0, 1] and len(list((to / "records").iterdir())) == 2
+    assert sweep(memtools, to, "0:6").returncode == 0
+    assert RunStore.open(to).run_ids() == list(range(6))
+
+
+def test_a_second_driver_is_noticed(memtools, tmp_path):
+    to = tmp_path / "runs"
+    assert sweep(memtools, to, "0:2").returncode == 0
+    with locked(to / ".driving", wait=False, waiting=lambda: None):
+        shown = sweep(memtools, to, "0:4")
+        assert json.loads(memtools("sweep", "status", to, "--json").stdout)["driven"]
+    assert (shown.returncode, len(shown.stderr.splitlines())) == (7, 2), shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (("--engine", "ray", "--resources", "CPU"), 2, "'CPU' are no resources"),
+        (("--address", "127.0.0.1:1"), 2, "--address is for --engine ray"),
+        (("--limit-minutes", "1"), 2, "needs processes to end"),
+        (("--set", "epochs=3"), 2, "holds runs of another sweep"),
+        (("--set", "peak_lr=1e30"), 2, "holds runs of another sweep"),
+    ],
+)
+def test_wrong_requests_are_two_lines(memtools, tmp_path, more, code, words):
+    to = tmp_path / "runs"
+    if "another sweep" in words:
+        assert sweep(memtools, to, "0:2").returncode == 0
+    shown = sweep(memtools, to, "0:2", *more)
+    assert shown.returncode == code, shown.stderr
+    assert len(shown.stderr.splitlines()) == 2 and words in shown.stderr
+
+
+def test_what_failed_is_counted_and_named(memtools, tmp_path):
+    shown = sweep(memtools, tmp_path / "runs", "0:4", "--set", "peak_lr=1e30")
+    assert shown.returncode == 1
+    assert "4 of 4 runs are missing, first 0: the loss is not finite" in shown.stderr
+    told = memtools("sweep", "status", tmp_path / "runs").stdout
+    assert told.startswith("0 done, 4 missing (4 failed)") and "failed: run 0: the loss" in told
