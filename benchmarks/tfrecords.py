@@ -25,6 +25,7 @@ that of as many processes that import TensorFlow. The latest figures are in benc
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import json
 import os
@@ -45,6 +46,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from memtools.engines import outcomes
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.tfrecords import builder, reader, writer
@@ -179,6 +181,10 @@ def timed_shard(task: writer.Task) -> Any:
     return facts
 
 
+def workers() -> Any:
+    return functools.partial(outcomes, n_workers=N_WORKERS)
+
+
 def build(source: Path, to: Path) -> float:
     """Seconds from the beginning of the first shard to the end of the last."""
     listing = Folder(source).listing()
@@ -187,7 +193,7 @@ def build(source: Path, to: Path) -> float:
     os.environ["BENCH_TIMES"] = str(times)
     builder.write_shard = timed_shard
     n_shards = -(-len(listing.names) // PER_SHARD)
-    builder.build(Folder(source), to, index, split="train", n_shards=n_shards, n_workers=N_WORKERS)
+    builder.build(Folder(source), to, index, split="train", n_shards=n_shards, engine=workers())
     spans = np.loadtxt(times)
     return float(spans[:, 1].max() - spans[:, 0].min())
 
@@ -401,7 +407,7 @@ def child(task: str, source: str, to: str) -> None:
         names = [f"n{1_000_000 + n % N_CLASSES:08d}_{n}.JPEG" for n in range(N_TRAIN)]
         index = index_of(names)
         of_names: Any = Names(names, Path(source))
-        builder.build(of_names, Path(to), index, split="train", n_workers=N_WORKERS)
+        builder.build(of_names, Path(to), index, split="train", engine=workers())
     else:
         way = {"build": build, "known": known}[task]
         print(json.dumps({"seconds": way(Path(source), Path(to))}))

@@ -50,7 +50,14 @@ def spread(
     n_workers: 1 works in this process. Raises what the work raises; MemtoolsError if a
     worker dies without a word.
     """
-    for item, outcome in outcomes(work, items, n_workers=n_workers):
+    return results(outcomes(work, items, n_workers=n_workers))
+
+
+def results(
+    found: Iterator[tuple[Item, Result | Lost]],
+) -> Iterator[tuple[Item, Result]]:
+    """What an engine finds, until the first that is Lost: its error is raised."""
+    for item, outcome in found:
         if isinstance(outcome, Lost):
             raise outcome.error
         yield item, outcome

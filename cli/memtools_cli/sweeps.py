@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memtools_cli import engines
 from memtools_cli.options import Json
 from memtools_cli.training import CheckpointMinutes, Config, Runs, Settings, StoreOfRuns
 
@@ -36,20 +36,13 @@ def run(
     runs: Runs,
     to: StoreOfRuns,
     settings: Settings = None,
-    engine: Annotated[
-        Literal["process", "ray", "serial"], typer.Option(help="Where groups of runs are trained.")
-    ] = "process",
+    engine: engines.Name = "process",
     workers: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Processes; without it one for each CPU."),
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="A Ray cluster; else one of this machine."),
-    ] = None,
-    resources: Annotated[
-        str, typer.Option(metavar="NAME=N,...", help="Of a task on Ray: TPU=4,CPU=8.")
-    ] = "CPU=1",
+    address: engines.Address = None,
+    resources: engines.Resources = "CPU=1",
     attempts: Annotated[
         int, typer.Option(min=1, metavar="N", help="How often a group that dies is tried.")
     ] = 3,
@@ -70,33 +63,23 @@ def run(
     """
     import functools
 
-    from memtools.errors import ConfigError, SweepError
-    from memtools.runs.sweep import Engine, parse_runs, run_missing
+    from memtools.errors import SweepError
+    from memtools.runs.sweep import parse_runs, run_missing
     from memtools.training.config import load_config, parse_overrides
     from memtools_cli.extras import needing
 
     wanted = parse_runs(runs)
     resolved = load_config(config, parse_overrides(settings or []))
-    limit = None if limit_minutes is None else 60 * limit_minutes
-    if engine != "ray" and address is not None:
-        raise ConfigError("--address is for --engine ray", hint="say --engine ray")
-    if engine == "serial" and limit is not None:
-        raise ConfigError("--limit-minutes needs processes to end", hint="say --engine process")
+    on = engines.engine_of(
+        engine,
+        workers=workers,
+        address=address,
+        resources=resources,
+        limit=None if limit_minutes is None else 60 * limit_minutes,
+    )
     with needing("tf"):
         from memtools.training.datasets import load_dataset
         from memtools.training.trainer import store_of, train_group
-    on: Engine
-    if engine == "ray":
-        from memtools.cluster import outcomes as on_cluster
-
-        on = functools.partial(
-            on_cluster, address=address, resources=_resources(resources), limit=limit
-        )
-    else:
-        from memtools.engines import outcomes
-
-        n_workers = 1 if engine == "serial" else workers or os.cpu_count() or 1
-        on = functools.partial(outcomes, n_workers=n_workers, limit=limit)
     store = store_of(to, resolved, load_dataset(resolved))
     train = functools.partial(
         train_group,
@@ -183,16 +166,3 @@ def _standard_error(store: object) -> float | None:
 def _runs_for(n_runs: int, error: float, target: float) -> int:
     """It falls with the square root of the number of runs."""
     return int(-(-n_runs * error**2 // target**2))
-
-
-def _resources(text: str) -> dict[str, float]:
-    from memtools.errors import ConfigError
-
-    try:
-        pairs = (part.split("=") for part in text.split(","))
-        found = {name.strip(): float(number) for name, number in pairs}
-    except ValueError:
-        found = {}
-    if not found or min(found.values()) < 0:
-        raise ConfigError(f"{text!r} are no resources", hint="write TPU=4,CPU=8")
-    return found

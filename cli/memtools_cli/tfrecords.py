@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from memtools_cli import engines
 from memtools_cli.extras import needing
 from memtools_cli.options import Json, Names
 from memtools_cli.output import print_table
@@ -98,6 +99,9 @@ def build(
         ),
     ] = None,
     workers: Workers = CPUS,
+    engine: engines.Name = "process",
+    address: engines.Address = None,
+    resources: engines.Resources = "CPU=1",
     names: Names = False,
 ) -> None:
     """Make indexed TFRecords of a split.
@@ -121,7 +125,7 @@ def build(
         split=split,
         seed=seed,
         n_shards=shards,
-        n_workers=workers,
+        engine=engines.engine_of(engine, workers=workers, address=address, resources=resources),
         decode=verify == "decode",
         verify_source=verify_source,
         allow_missing=allow_missing,

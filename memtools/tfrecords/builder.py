@@ -1,6 +1,6 @@
 """From a source of images to indexed TFRecords, shard by shard.
 
-    build(source, directory, index, split="train", seed=0, n_workers=2)
+    build(source, directory, index, split="train", seed=0, engine=outcomes)
 
 Names are compared first, all of them, before a shard is begun. Then each shard is one piece
 of work: read, look at, convert what is no RGB JPEG, write beside the final name, fsync,
@@ -12,22 +12,25 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from memtools.engines import spread
+from memtools.engines import Lost, outcomes, results
 from memtools.estimates.model import ExampleIndex
 from memtools.progress import bars
 from memtools.tfrecords import metadata
-from memtools.tfrecords.ledger import Ledger, Split
+from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
 from memtools.tfrecords.plan import N_SHARDS, Shard, columns_of, digest_of_index, make_plan
 from memtools.tfrecords.records import shard_name
 from memtools.tfrecords.sources import Source, verify_tar
 from memtools.tfrecords.storage import open_store
 from memtools.tfrecords.writer import Task, write_shard
 
+Engine = Callable[
+    [Callable[[Task], ShardFacts], Sequence[Task]], Iterator[tuple[Task, ShardFacts | Lost]]
+]
 SAVE_EVERY = 2.0  # seconds between two writings of dataset.json
 _SAMPLE = 200  # images whose size is looked at, where a source does not list sizes
 
@@ -40,7 +43,7 @@ def build(
     split: str,
     seed: int = 0,
     n_shards: int | None = None,
-    n_workers: int = 1,
+    engine: Engine = outcomes,
     decode: bool = False,
     verify_source: bool = False,
     allow_missing: bool = False,
@@ -50,8 +53,9 @@ def build(
     """Write all shards of a split that are not there yet; what `dataset.json` says in the end.
 
     directory: or a URL such as `gs://bucket/imagenet`. index: the published one. n_shards:
-    1024 for train, 128 for validation, as in the classic sets. decode: decode every image,
-    instead of checking its structure only. verify_source: first compare the md5 of the tar
+    1024 for train, 128 for validation, as in the classic sets. engine: writes the shards;
+    `memtools.engines.outcomes` or that of `memtools.cluster`, with options. decode: decode every
+    image, instead of checking its structure only. verify_source: first compare the md5 of the tar
     with the publisher's. allow_missing: accept a source that lacks images. skip: base names to
     leave out. texts: words of a synset.
 
@@ -86,12 +90,12 @@ def build(
             present.source_md5 = "" if present.shards else source_md5
         missing = [task for task in tasks if task.name not in present.shards]
         store.require_free(_size_of(missing), f"the {split} set")
-        _write_all(missing, ledger, present, n_workers)
+        _write_all(missing, ledger, present, engine)
         metadata.write(store, ledger.splits)
     return present
 
 
-def _write_all(tasks: Sequence[Task], ledger: Ledger, split: Split, n_workers: int) -> None:
+def _write_all(tasks: Sequence[Task], ledger: Ledger, split: Split, engine: Engine) -> None:
     """Every shard, noted as soon as it is there."""
     done = sum(facts.n_records for facts in split.shards.values())
     saved = time.monotonic()
@@ -99,7 +103,7 @@ def _write_all(tasks: Sequence[Task], ledger: Ledger, split: Split, n_workers: i
     try:
         with bars("images") as show:
             show("building", done, split.n_records)
-            for task, facts in spread(write_shard, tasks, n_workers=n_workers):
+            for task, facts in results(engine(write_shard, tasks)):
                 split.shards[task.name] = facts
                 done += facts.n_records
                 show("building", done, split.n_records)

@@ -1,6 +1,7 @@
 """From images to shards: the same bytes however they come about."""
 
 import contextlib
+import functools
 import hashlib
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ import tensorflow as tf
 from PIL import Image
 from tfrecords.conftest import encoded
 
+from memtools.engines import outcomes
 from memtools.errors import ConfigError, DiskError, MemtoolsError, RecordError
 from memtools.estimates.about import About, save
 from memtools.estimates.model import ExampleIndex
@@ -25,6 +27,8 @@ from memtools.tfrecords import builder, records
 from memtools.tfrecords.ledger import Ledger
 from memtools.tfrecords.sources import TAR_MD5, Folder, open_source
 from memtools.tfrecords.storage import open_store
+
+two_workers = functools.partial(outcomes, n_workers=2)
 
 
 def built(source, to, imagenet, split="train", n_shards=8, **options):
@@ -100,7 +104,7 @@ def test_the_ledger_holds_counts_bytes_and_digests(reference):
 def test_tars_and_workers_give_the_same_bytes(reference, imagenet, tmp_path):
     _, expected = reference
     assert built(imagenet.train_tar(), tmp_path / "tar", imagenet) == expected
-    assert built(imagenet.train_tar(), tmp_path / "two", imagenet, n_workers=2) == expected
+    assert built(imagenet.train_tar(), tmp_path / "two", imagenet, engine=two_workers) == expected
 
 
 def test_a_flat_folder_and_its_tar_give_the_same_bytes(flat, imagenet, tmp_path):
@@ -156,7 +160,9 @@ def test_a_damaged_image_stops_the_build_by_name_unless_it_is_left_out(
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     try:
         with pytest.raises(RecordError, match=f"{name}: the ") as caught:
-            built(folder, tmp_path, imagenet, n_workers=n_workers)
+            built(
+                folder, tmp_path, imagenet, engine=functools.partial(outcomes, n_workers=n_workers)
+            )
         assert "--skip-bad" in caught.value.hint
         names = {path.name for path in tmp_path.glob("train-*-of-00008")}
         noted = set(Ledger.open(open_store(tmp_path)).splits["train"].shards)
@@ -424,7 +430,9 @@ def test_the_odd_files_of_imagenet_are_found_by_content(tmp_path):
 def test_a_worker_that_dies_ends_the_build(folder, imagenet, tmp_path):
     source = Deadly(folder)
     with pytest.raises(MemtoolsError, match="died without a word"):
-        builder.build(source, tmp_path, imagenet.index, split="train", n_shards=8, n_workers=2)
+        builder.build(
+            source, tmp_path, imagenet.index, split="train", n_shards=8, engine=two_workers
+        )
     assert not list(tmp_path.glob("train-*-of-00008"))
     assert not Ledger.open(open_store(tmp_path)).splits["train"].complete
 
