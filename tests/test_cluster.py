@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from memtools import cluster
 from memtools.engines import Lost
 from memtools.errors import ConfigError, NetworkError
+from memtools.estimates.about import About, save
 from memtools.runs.store import RunStore
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
@@ -105,6 +107,28 @@ def test_an_address_that_does_not_answer_is_said_soon(memtools, tmp_path):
         assert time.monotonic() - begun < 30
     with pytest.raises(NetworkError):
         cluster._require_answer("127.0.0.1:1")
+
+
+def test_shards_are_built_on_the_cluster_with_the_same_bytes(nodes, memtools, tmp_path):
+    names, synsets = [], ["n01440764", "n01443537"]
+    for k in range(12):
+        synset = synsets[k % 2]
+        names.append(f"{synset}_{k}.JPEG")
+        path = tmp_path / "train" / synset / names[-1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 16), (20 * k, 100, 3)).save(path)
+    index = {"tr_filenames": np.array(names), "tr_labels": np.arange(12) % 2}
+    save(tmp_path / "index.npz", index, About(dataset="imagenet"))
+    build = ("tfrecords", "build", "train", "--split", "train", "--shards", 4)
+    build += ("--index", "index.npz", "--to")
+    ray_options = ("--engine", "ray", "--address", nodes.address)
+    for to, more in (("serial", ("--engine", "serial")), ("ray", ray_options)):
+        shown = memtools(*build, to, *more, cwd=tmp_path, timeout=120)
+        assert shown.returncode == 0, shown.stderr
+    shards = sorted(path.name for path in (tmp_path / "serial").glob("train-*"))
+    assert len(shards) == 4
+    for name in shards:
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "serial" / name).read_bytes()
 
 
 SHORT = ("digits-demo", "--set", "epochs=6", "--set", "hidden=[8]", "--set", "stack=2")

@@ -116,6 +116,8 @@ def build(
 
     with needing("tf"):
         from memtools.tfrecords import builder
+    if engine == "ray":  # its workers have another working directory
+        source, to = source.resolve(), to if "://" in to else str(Path(to).resolve())
     opened = open_source(source)
     examples = _index(index, names)
     built = builder.build(
