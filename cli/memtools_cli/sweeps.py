@@ -43,6 +43,10 @@ def run(
     ] = None,
     address: engines.Address = None,
     resources: engines.Resources = "CPU=1",
+    group: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Runs of a task; without it the stack."),
+    ] = None,
     attempts: Annotated[
         int, typer.Option(min=1, metavar="N", help="How often a group that dies is tried.")
     ] = 3,
@@ -58,7 +62,8 @@ def run(
     """Train all runs that are missing, whatever dies on the way; exit 1 if any is missing then.
 
     Stop, kill and start at any time; "500 more" is the same command with a larger range. Each
-    group of runs (the stack of the configuration) is a task. Only this process writes to the store;
+    group of runs is a task: the stack of the configuration, or more (--group) where a task has
+    several GPUs or chips, which train a stack each. Only this process writes to the store;
     a second one on the same store ends with exit code 7.
     """
     import functools
@@ -88,7 +93,7 @@ def run(
         minutes=checkpoint_minutes,
     )
     failed = run_missing(
-        store, wanted, train, group=resolved.stack, engine=on, attempts=attempts, wait=wait
+        store, wanted, train, group=group or resolved.stack, engine=on, attempts=attempts, wait=wait
     )
     if failed:
         run_id, reason = next(iter(failed.items()))

@@ -86,9 +86,10 @@ def examples_of(data: Dataset | Records) -> ExampleIndex:
 def train_group(
     config: Config, run_ids: Sequence[int], unfinished: Path | None = None, minutes: float = 0
 ) -> list[Result]:
-    """What a worker process is given to do: train some runs, on its own CPUs, on one device.
+    """What a worker process is given to do: train some runs, with all that it was given.
 
-    The worker keeps its trainer for the next group. unfinished, minutes: as for Trainer.
+    That is its share of the CPUs, or one GPU, where several workers of one machine stand side by
+    side; else whatever devices it sees, as a task on a cluster sees its own. The worker keeps its trainer for the next group. unfinished, minutes: as for Trainer.
     """
     return list(_own_trainer(config, unfinished, minutes).train(run_ids))
 
@@ -104,7 +105,8 @@ def _own_trainer(config: Config, unfinished: Path | None, minutes: float) -> Tra
     if n_workers > 1:
         tf.config.threading.set_intra_op_parallelism_threads(n_threads)
         tf.config.threading.set_inter_op_parallelism_threads(n_threads)
-    return Trainer(config, load_dataset(config), choose("one"), unfinished, minutes)
+    devices = choose("one" if n_workers > 1 else "auto")
+    return Trainer(config, load_dataset(config), devices, unfinished, minutes)
 
 
 @dataclasses.dataclass(eq=False)
