@@ -89,7 +89,8 @@ def train_group(
     """What a worker process is given to do: train some runs, with all that it was given.
 
     That is its share of the CPUs, or one GPU, where several workers of one machine stand side by
-    side; else whatever devices it sees, as a task on a cluster sees its own. The worker keeps its trainer for the next group. unfinished, minutes: as for Trainer.
+    side; else whatever devices it sees, as a task on a cluster sees its own. The worker keeps its
+    trainer for the next group. unfinished, minutes: as for Trainer.
     """
     return list(_own_trainer(config, unfinished, minutes).train(run_ids))
 
