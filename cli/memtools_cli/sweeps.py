@@ -67,6 +67,7 @@ def run(
     a second one on the same store ends with exit code 7.
     """
     import functools
+    import shutil
 
     from memtools.errors import SweepError
     from memtools.runs.sweep import parse_runs, run_missing
@@ -102,6 +103,7 @@ def run(
             failed_run_ids=sorted(failed),
             hint="the others are kept; the same command tries these again",
         )
+    shutil.rmtree(to / "unfinished", ignore_errors=True)
     print(to)
 
 

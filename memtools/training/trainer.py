@@ -143,6 +143,7 @@ class Trainer:
         self.n_steps = n_steps_of(config, len(data.train_labels))
         self.capacity = config.stack * (1 if devices.shared else devices.n_replicas)
         self._unfinished, self._seconds = unfinished, 60 * minutes
+        self._done: Unfinished | None = None
         with devices.strategy.scope():
             self.model = build_model(
                 config.model,
@@ -172,6 +173,8 @@ class Trainer:
         Raises MemtoolsError if memory does not suffice; ConfigError for a checkpoint of another
         configuration.
         """
+        if self._done:  # whoever asks for more has kept the records of before
+            self._done.remove()
         begun = time.monotonic()
         try:
             fitted = self.fit(run_ids)
@@ -204,7 +207,7 @@ class Trainer:
                 keep_scores=self.config.keep_scores,
             )
         if self._unfinished:
-            self._checkpoint(self._unfinished, run_ids).remove()
+            self._done = self._checkpoint(self._unfinished, run_ids)
 
     def fit(self, run_ids: Sequence[int]) -> Fitted:
         """Train, from where a killed process left off."""

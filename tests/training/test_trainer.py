@@ -10,6 +10,8 @@ from memtools.errors import ConfigError
 from memtools.runs.record import Failure
 from memtools.training.config import load_config
 from memtools.training.datasets import Dataset, load_dataset
+from memtools.training.models import build_model
+from memtools.training.step import Step
 from memtools.training.strategy import choose
 from memtools.training.trainer import Trainer, initial_weights
 
@@ -144,22 +146,56 @@ def test_a_convolutional_net_trains_with_norms_and_augmentation(images):
     assert not np.array_equal(record.test_margin, other.test_margin)
 
 
-def test_the_pure_step_compiles_under_xla_with_static_shapes(images):
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        ("mlp", 12),
+        ("convnet", 12),
+        ("resnet18", 12),
+        ("resnet50", 12),
+        ("inception", 12),
+        ("imagenet-resnet50", 32),
+    ],
+)
+def test_the_pure_step_of_every_model_is_a_program_of_xla_with_static_shapes(model, size):
+    config = load_config(
+        "cifar10-resnet18", {"model": model, "hidden": [4], "epochs": 1, "batch_size": 8}
+    )
+    net = build_model(model, (size, size, 3), n_classes=10, hidden=config.hidden)
+    weights, statistics = initial_weights(net, 0)
+    moment = tf.constant([1, 2])
+    values = (
+        [tf.constant(each) for each in weights],
+        [tf.zeros_like(each) for each in weights],
+        [tf.constant(each) for each in statistics],
+        tf.zeros([8, size, size, 3]),
+        tf.zeros([8], tf.int32),
+        tf.constant(0.1),
+        moment,
+    )
+    step = tf.function(Step(config, net, 10).update, jit_compile=True, autograph=False)
+    program = step.experimental_get_compiler_ir(values)(stage="hlo")
+    assert program.startswith("HloModule") and "<=" not in program.partition("ENTRY")[2]
+
+
+def test_a_step_that_xla_compiled_is_that_of_tensorflow(images):
     config = load_config("cifar10-resnet18", {"model": "inception", "epochs": 1, "batch_size": 8})
     trainer = Trainer(config, images, choose())
     weights, momenta, statistics = ([each[0] for each in part] for part in trainer.initial([0]))
-    step = tf.function(trainer.step.update, jit_compile=True)
+    pixels = tf.random.stateless_uniform([8, 12, 12, 3], [1, 2])
     values = (
         weights,
         momenta,
         statistics,
-        tf.random.stateless_uniform([8, 12, 12, 3], [1, 2]),
+        pixels,
         tf.zeros([8], tf.int32),
-        tf.constant(0.1),
+        0.1,
         tf.constant([1, 2]),
     )
-    (after, *_), loss = step(values)
-    assert np.isfinite(loss) and not np.array_equal(after[0], weights[0])
+    (after, *_), loss = tf.function(trainer.step.update, jit_compile=True)(values)
+    _, plain = trainer.step.update(values)
+    assert float(loss) == pytest.approx(float(plain), rel=1e-4)
+    assert not np.array_equal(after[0], weights[0])
 
 
 def test_weights_come_from_the_seed_alone(trainer):
