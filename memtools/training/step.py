@@ -137,12 +137,15 @@ class Step:
 
     def _draws(self, moment: tf.Tensor, n: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Crop and flip of each image of this replica; those of the batch, however it is cut."""
-        size, span = self.config.batch_size, 2 * _PAD + 1
-        drawn = (
-            tf.random.stateless_uniform([size], moment, 0, span, tf.int32),
-            tf.random.stateless_uniform([size], moment + 1, 0, span, tf.int32),
-            tf.random.stateless_uniform([size], moment + 2) < 0.5,
-        )
+        n_drawn = [self.config.batch_size]
+
+        def draw(which: int, below: int) -> tf.Tensor:
+            # Integers of Philox are the same under XLA, on every device; floats are not.
+            seed = moment + which
+            return tf.random.stateless_uniform(n_drawn, seed, 0, below, tf.int32, alg="philox")
+
+        span = 2 * _PAD + 1
+        drawn = draw(0, span), draw(1, span), draw(2, 2) == 1
         if not self.shared:
             return drawn
         begin = tf.distribute.get_replica_context().replica_id_in_sync_group * n

@@ -181,17 +181,11 @@ def test_the_pure_step_of_every_model_is_a_program_of_xla_with_static_shapes(mod
 def test_a_step_that_xla_compiled_is_that_of_tensorflow(images):
     config = load_config("cifar10-resnet18", {"model": "inception", "epochs": 1, "batch_size": 8})
     trainer = Trainer(config, images, choose())
-    weights, momenta, statistics = ([each[0] for each in part] for part in trainer.initial([0]))
+    state = trainer.initial([0])
+    weights, momenta, statistics = ([tf.constant(each[0]) for each in part] for part in state)
     pixels = tf.random.stateless_uniform([8, 12, 12, 3], [1, 2])
-    values = (
-        weights,
-        momenta,
-        statistics,
-        pixels,
-        tf.zeros([8], tf.int32),
-        0.1,
-        tf.constant([1, 2]),
-    )
+    rest = (pixels, tf.zeros([8], tf.int32), tf.constant(0.1), tf.constant([1, 2]))
+    values = (weights, momenta, statistics, *rest)
     (after, *_), loss = tf.function(trainer.step.update, jit_compile=True)(values)
     _, plain = trainer.step.update(values)
     assert float(loss) == pytest.approx(float(plain), rel=1e-4)
