@@ -156,8 +156,8 @@ def scan(
     least: float64 [n_a], pairs with |d| >= least[i] are written to `pairs`, int64 [room, 3],
     as (i, j, d), as long as there is room. of_test: float64 [n_b, k], the k largest
     influences on each column, descending, with test_index int64 [n_b, k]; of_train: float64
-    [n_a, k], the k largest of each row, with train_index int64 [n_a, k]. Of equals the
-    smaller index stays.
+    [stop - start, k], the k largest of each of these rows, with train_index of that shape. Of
+    equals the smaller index stays.
     """
     n_b, last_test, last_train = b.shape[1], of_test.shape[1] - 1, of_train.shape[1] - 1
     tile = np.empty((ROWS, COLUMNS), np.int32)
@@ -181,7 +181,7 @@ def scan(
                 if divisor == 0:
                     continue
                 times, minus, wanted = sign * np.float64(n_runs), sign * inside, least[i]
-                row_bar = of_train[i, last_train] * divisor if last_train >= 0 else np.inf
+                row_bar = of_train[i - start, last_train] * divisor if last_train >= 0 else np.inf
                 almost, nearly = row_bar * (1 - EDGE) - EDGE, divisor * (1 - EDGE)
                 hits = 0
                 for j in range(j1 - j0):  # no branches: the compiler makes vectors of it
@@ -202,6 +202,6 @@ def scan(
                     if last_test >= 0 and value > bar[j]:
                         _insert(of_test[j0 + j], test_index[j0 + j], value, i)
                         bar[j] = of_test[j0 + j, last_test]
-                    if last_train >= 0 and value > of_train[i, last_train]:
-                        _insert(of_train[i], train_index[i], value, j0 + j)
+                    if last_train >= 0 and value > of_train[i - start, last_train]:
+                        _insert(of_train[i - start], train_index[i - start], value, j0 + j)
     return found

@@ -7,18 +7,22 @@
 The whole of ImageNet is 64 billion pairs, 256 GB; blocks of it pass through the cache. Whether a
 pair reaches a threshold is decided in integers: infl >= t means joint n - correct n_in >=
 t n_in n_out, rounded up once. Of equally strong pairs the one with the smaller index is kept.
+Each block of training examples is looked at by itself: in threads of this process, or wherever an
+engine (memtools.engines, memtools.cluster) does it.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
-import threading
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.engines import Lost, attempt, results
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
 from memtools.estimation import counts
@@ -70,6 +74,7 @@ def scan(
     least: float | None = None,
     negative: bool = False,
     rows: Array | None = None,
+    engine: Engine | None = None,
 ) -> Found:
     """Look at every pair of a training and a test example.
 
@@ -77,34 +82,39 @@ def scan(
     influence is at least this, or at most minus this; taken as the decimal number that it is
     written as. negative: keep the most negative instead of the largest. rows: int64, only these
     training examples. Influence as in memtools.estimation.estimator; a training example that was in
-    no run or in all has none.
+    no run or in all has none. engine: where blocks are looked at; without one, in threads. What is
+    found is the same wherever that is.
 
     Memory: the bits (250 B for each example and 2,000 runs), and 16 B for each partner kept.
     """
     mask = outcomes.mask if rows is None else outcomes.mask.columns(rows)
-    work = _Work(mask, outcomes.test_correct, per_test, per_train, least, -1 if negative else 1)
+    sign = -1 if negative else 1
+    look = _Look.at(mask, outcomes.test_correct, per_test, per_train, least, sign)
+    blocks = [(start, min(start + ROWS, mask.n)) for start in range(0, mask.n, ROWS)]
+    pairs = [np.zeros((0, 3), np.int64)]
+    test, train = _nothing(outcomes.test_correct.n, per_test), _nothing(mask.n, per_train)
     with bars("training examples") as show:
-        show("scanning pairs", 0, mask.n)
         done = 0
-        lock = threading.Lock()
-
-        def piece(start: int, stop: int) -> None:
-            nonlocal done
-            work.do(start, stop)
-            with lock:
-                done += stop - start
-                show("scanning pairs", done, mask.n)
-
-        counts.in_threads(piece, mask.n, ROWS)
-    return work.found(rows)
+        show("scanning pairs", done, mask.n)
+        for (start, stop), part in results((engine or _in_threads)(look, blocks)):
+            pairs.append(part.pairs)
+            test = _better(test, part.test) if per_test else test
+            train[0][start:stop], train[1][start:stop] = part.train
+            done += stop - start
+            show("scanning pairs", done, mask.n)
+    return look.found(np.concatenate(pairs), test, train, rows)
 
 
 def high_influence(
-    stores: Sequence[RunStore], min_mem: float = MIN_MEM, min_infl: float = MIN_INFL
+    stores: Sequence[RunStore],
+    min_mem: float = MIN_MEM,
+    min_infl: float = MIN_INFL,
+    engine: Engine | None = None,
 ) -> HighInfluencePairs:
     """All high-influence pairs, across classes: mem >= min_mem and infl >= min_infl.
 
     Feldman & Zhang (2020, sec. 3) look at pairs of one class; here every pair is looked at.
+    engine: as for `scan`.
     """
     sweep = one_sweep(stores)
     outcomes = Outcomes.of(unique_runs(stores), sweep.n_train, sweep.n_test)
@@ -112,7 +122,7 @@ def high_influence(
     about = describe(stores, outcomes.n_runs, "across classes;")
     memorization = finish(bare.add(outcomes), stores[0].examples, about).memorization
     rows = np.flatnonzero(memorization >= min_mem)
-    pairs = scan(outcomes, least=min_infl, rows=rows).pairs
+    pairs = scan(outcomes, least=min_infl, rows=rows, engine=engine).pairs
     helps = pairs.influence > 0
     train = pairs.train_index[helps]
     return HighInfluencePairs(
@@ -126,99 +136,145 @@ def high_influence(
     )
 
 
-class _Work:
-    """The state of a scan: what was kept so far, piece by piece."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Part:
+    """What one block has. pairs: int64 [m, 3], (i, j, d); test, train: values and index."""
 
-    def __init__(
-        self,
+    pairs: Array
+    test: tuple[Array, Array]
+    train: tuple[Array, Array]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Look:
+    """A look at one block of training examples, with all test examples.
+
+    least: float64 [n_train], bounds of d; n_in, n_correct: float64, runs of each example.
+    """
+
+    mask: RunBits
+    correct: RunBits
+    n_in: Array
+    n_correct: Array
+    least: Array
+    per_test: int
+    per_train: int
+    sign: int
+
+    @classmethod
+    def at(
+        cls,
         mask: RunBits,
         correct: RunBits,
         per_test: int,
         per_train: int,
         least: float | None,
         sign: int,
-    ) -> None:
-        self.mask, self.correct, self.sign = mask, correct, sign
-        self.n_in = mask.totals().astype(np.float64)
-        self.n_correct = correct.totals().astype(np.float64)
-        self.least = _bounds(self.n_in, mask.n_runs, least)
-        self.test = _nothing(correct.n, per_test)
-        self.train = _nothing(mask.n, per_train)
-        self.pairs: list[Array] = []
-        self._lock = threading.Lock()
+    ) -> _Look:
+        n_in, n_correct = (bits.totals().astype(np.float64) for bits in (mask, correct))
+        bounds = _bounds(n_in, mask.n_runs, least)
+        return cls(mask, correct, n_in, n_correct, bounds, per_test, per_train, sign)
 
-    def do(self, start: int, stop: int) -> None:
-        """One block of training examples with all test examples."""
-        values, index = _nothing(*self.test[0].shape)
+    def __call__(self, block: tuple[int, int]) -> _Part:
+        start, stop = block
+        test, train = (
+            _nothing(self.correct.n, self.per_test),
+            _nothing(stop - start, self.per_train),
+        )
         look = _scan_numpy if counts.kernels is None else _scan_numba
-        pairs = look(self, start, stop, values, index)
-        with self._lock:
-            self.pairs.append(pairs)
-            if values.shape[1]:
-                self.test = _better(self.test, (values, index))
+        return _Part(look(self, start, stop, test, train), test, train)
 
-    def found(self, rows: Array | None) -> Found:
+    def found(
+        self,
+        pairs: Array,
+        test: tuple[Array, Array],
+        train: tuple[Array, Array],
+        rows: Array | None,
+    ) -> Found:
         """The result, in terms of all training examples."""
-        pairs = np.concatenate([np.zeros((0, 3), np.int64), *self.pairs])
         pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         n_in = self.n_in[pairs[:, 0]]
         influence = self.sign * pairs[:, 2] / (n_in * (self.mask.n_runs - n_in))
-        train = pairs[:, 0] if rows is None else np.asarray(rows, np.int64)[pairs[:, 0]]
-        values, index = self.test
+        helping = pairs[:, 0] if rows is None else np.asarray(rows, np.int64)[pairs[:, 0]]
+        values, index = test
         if rows is not None and index.size:
             index = np.where(index >= 0, np.asarray(rows, np.int64)[index], -1)
         return Found(
-            Pairs(train, pairs[:, 1], influence),
+            Pairs(helping, pairs[:, 1], influence),
             Strongest(index, self._signed(values)),
-            Strongest(self.train[1], self._signed(self.train[0])),
+            Strongest(train[1], self._signed(train[0])),
         )
 
     def _signed(self, values: Array) -> Array:
         return np.where(np.isfinite(values), self.sign * values, np.nan)
 
 
-def _scan_numba(work: _Work, start: int, stop: int, values: Array, index: Array) -> Array:
+Block = tuple[int, int]
+Engine = Callable[[_Look, Iterable[Block]], Iterator[tuple[Block, _Part | Lost]]]
+"""`outcomes` of memtools.engines or memtools.cluster, with its options given."""
+
+
+def _in_threads(look: _Look, blocks: Iterable[Block]) -> Iterator[tuple[Block, _Part | Lost]]:
+    """The compiled loops let go of Python's lock; a few blocks ahead, no more."""
+    source = iter(blocks)
+    with concurrent.futures.ThreadPoolExecutor(counts.n_threads()) as pool:
+        given = {
+            pool.submit(attempt, look, block): block
+            for block in itertools.islice(source, 2 * counts.n_threads())
+        }
+        while given:
+            done, _ = concurrent.futures.wait(given, return_when="FIRST_COMPLETED")
+            for future in done:
+                yield given.pop(future), future.result()
+                for block in itertools.islice(source, 1):
+                    given[pool.submit(attempt, look, block)] = block
+
+
+def _scan_numba(
+    look: _Look, start: int, stop: int, test: tuple[Array, Array], train: tuple[Array, Array]
+) -> Array:
     room = _ROOM
     while True:
-        pairs = np.empty((room if np.isfinite(work.least).any() else 0, 3), np.int64)
+        pairs = np.empty((room if np.isfinite(look.least).any() else 0, 3), np.int64)
         n_found = counts.kernels.scan(
-            work.mask.words,
-            work.correct.words,
+            look.mask.words,
+            look.correct.words,
             start,
             stop,
-            work.mask.n_runs,
-            work.n_in,
-            work.n_correct,
-            work.sign,
-            work.least,
-            values,
-            index,
-            *work.train,
+            look.mask.n_runs,
+            look.n_in,
+            look.n_correct,
+            look.sign,
+            look.least,
+            *test,
+            *train,
             pairs,
         )
         if n_found <= len(pairs):
             return pairs[:n_found]
         room = n_found  # once more: now it is known how many there are
-        for state in ((values, index), (work.train[0][start:stop], work.train[1][start:stop])):
-            state[0][:], state[1][:] = -np.inf, -1
+        for values, index in (test, train):
+            values[:], index[:] = -np.inf, -1
 
 
-def _scan_numpy(work: _Work, start: int, stop: int, values: Array, index: Array) -> Array:
+def _scan_numpy(
+    look: _Look, start: int, stop: int, test: tuple[Array, Array], train: tuple[Array, Array]
+) -> Array:
     """The same without numba, a block of products at a time."""
-    n_runs, pairs = work.mask.n_runs, []
-    some = work.mask.columns(np.arange(start, stop))
-    for rows, columns, block in counts.joint_blocks(some, work.correct):
+    n_runs, pairs = look.mask.n_runs, []
+    some = look.mask.columns(np.arange(start, stop))
+    for rows, columns, block in counts.joint_blocks(some, look.correct):
         at = np.arange(start + rows.start, start + rows.stop)
-        n_in = work.n_in[at][:, None]
-        d = work.sign * (block * np.float64(n_runs) - n_in * work.n_correct[columns])
+        n_in = look.n_in[at][:, None]
+        d = look.sign * (block * np.float64(n_runs) - n_in * look.n_correct[columns])
         divisor = n_in * (n_runs - n_in)
-        i, j = np.nonzero((np.abs(d) >= work.least[at][:, None]) & (divisor > 0))
+        i, j = np.nonzero((np.abs(d) >= look.least[at][:, None]) & (divisor > 0))
         pairs.append(np.stack([at[i], j + columns.start, d[i, j].astype(np.int64)], axis=1))
         with np.errstate(invalid="ignore", divide="ignore"):
             influence = np.where(divisor > 0, d / divisor, -np.inf)
         here = np.arange(columns.start, columns.stop)
-        _keep(values[columns], index[columns], influence.T, at)
-        _keep(work.train[0][at[0] : at[-1] + 1], work.train[1][at[0] : at[-1] + 1], influence, here)
+        _keep(test[0][columns], test[1][columns], influence.T, at)
+        _keep(train[0][rows], train[1][rows], influence, here)
     return np.concatenate(pairs)
 
 
