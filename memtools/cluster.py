@@ -45,14 +45,14 @@ def outcomes(
     Raises MemtoolsError if Ray is not installed; NetworkError if the address does not answer;
     ConfigError for more resources than the cluster has.
     """
-    ray = _connected(address)
+    ray = connected(address)
     needs = dict(resources or {"CPU": 1})
     task = ray.remote(_attempt).options(
         num_cpus=needs.pop("CPU", 1),
         num_gpus=needs.pop("GPU", 0),
         resources=needs or None,
         max_retries=RETRIES,
-        runtime_env={"env_vars": _environment(resources)},
+        runtime_env={"env_vars": environment(resources)},
     )
     window = _AHEAD * _slots(ray, dict(resources or {"CPU": 1}))
     source, attempt = iter(items), ray.put(Attempt(work, limit))
@@ -78,12 +78,18 @@ def _result(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None) or error  # what the worker raised, if it could
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        return Lost(MemtoolsError(f"a worker of the cluster was lost: {reason}"))
+        return lost(error)
 
 
-def _connected(address: str | None) -> Any:
+def lost(error: Exception) -> Lost:
+    """For what Ray says of a task that has no result."""
+    cause = getattr(error, "cause", None) or error  # what the worker raised, if it could
+    reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return Lost(MemtoolsError(f"a worker of the cluster was lost: {reason}"))
+
+
+def connected(address: str | None) -> Any:
+    """The module ray, connected to that cluster; raises as `outcomes` says."""
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -130,7 +136,12 @@ def _require_answer(address: str) -> None:
 def _slots(ray: Any, needs: Mapping[str, float]) -> int:
     """How many tasks the cluster can run at a time; ConfigError if it is none."""
     has = ray.cluster_resources()
-    lacking = [f"{name}={n:g}" for name, n in needs.items() if n > _largest(ray, name)]
+    nodes = _nodes(ray)
+    lacking = [
+        f"{name}={n:g}"
+        for name, n in needs.items()
+        if n > max((node.get(name, 0) for node in nodes), default=0)
+    ]
     if lacking:
         shown = ", ".join(
             f"{k}={v:g}" for k, v in sorted(has.items()) if k in ("CPU", "GPU", "TPU")
@@ -142,13 +153,17 @@ def _slots(ray: Any, needs: Mapping[str, float]) -> int:
     return max(1, min(int(has.get(name, 0) // n) for name, n in needs.items() if n > 0))
 
 
-def _largest(ray: Any, name: str) -> float:
-    """The most of a resource that one node has."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return max((float(node.get(name, 0)) for node in nodes), default=0.0)
+def nodes_with(ray: Any, needs: Mapping[str, float]) -> int:
+    """How many nodes have all of that."""
+    return sum(all(node.get(name, 0) >= n for name, n in needs.items()) for node in _nodes(ray))
 
 
-def _environment(resources: Mapping[str, float] | None) -> dict[str, str]:
+def _nodes(ray: Any) -> list[dict[str, float]]:
+    """The resources of each node that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def environment(resources: Mapping[str, float] | None) -> dict[str, str]:
     """Of a task: TensorFlow uses the CPUs that it was given, not all of the node."""
     n_cpus = str(max(1, int((resources or {}).get("CPU", 1))))
     return {

@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from nodes import ON_RAY, cluster_of_nodes
 from PIL import Image
 
 from memtools import cluster
@@ -18,28 +18,13 @@ from memtools.errors import ConfigError, NetworkError
 from memtools.estimates.about import About, save
 from memtools.runs.store import RunStore
 
-ray = pytest.importorskip("ray", reason="Ray is not installed")
-from ray.cluster_utils import Cluster  # noqa: E402
-
-# Ray leaves sockets and files of its own open, and warns of its future.
-pytestmark = [
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.timeout(300),
-]
+pytestmark = ON_RAY
 
 
 @pytest.fixture(scope="module")
 def nodes():
-    """A head without CPUs, and one node of two."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RAY_AUTH_MODE", "disabled")
-        environment.setenv("PYTHONPATH", str(Path(__file__).parent))  # of the functions below
-        started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        started.add_node(num_cpus=2)
+    with cluster_of_nodes(2) as started:
         yield started
-        ray.shutdown()
-        started.shutdown()
 
 
 @pytest.fixture

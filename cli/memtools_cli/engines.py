@@ -9,15 +9,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-Name = Annotated[
-    Literal["process", "ray", "serial"], typer.Option(help="Where independent work is done.")
-]
+Which = Literal["process", "ray", "serial"]
+Name = Annotated[Which, typer.Option(help="Where independent work is done.")]
 Address = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="A Ray cluster; else one of this machine."),
 ]
 Resources = Annotated[
     str, typer.Option(metavar="NAME=N,...", help="Of a task on Ray: TPU=4,CPU=8.")
+]
+Hosts = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Machines of a Ray cluster that share one task.")
 ]
 
 
@@ -27,6 +29,7 @@ def engine_of(
     workers: int | None = None,
     address: str | None = None,
     resources: str = "CPU=1",
+    hosts: int = 1,
     limit: float | None = None,
 ) -> Callable[..., Any]:
     """`outcomes` of that engine, with its options; ConfigError for some that it has not."""
@@ -34,13 +37,15 @@ def engine_of(
 
     if name != "ray" and address is not None:
         raise ConfigError("--address is for --engine ray", hint="say --engine ray")
+    if name != "ray" and hosts > 1:
+        raise ConfigError("--hosts is for --engine ray", hint="say --engine ray")
     if name == "serial" and limit is not None:
         raise ConfigError("--limit-minutes needs processes to end", hint="say --engine process")
     if name == "ray":
-        from memtools import cluster
+        from memtools import cluster, gang
 
-        needs = _parsed(resources)
-        return functools.partial(cluster.outcomes, address=address, resources=needs, limit=limit)
+        one = functools.partial(gang.outcomes, n_hosts=hosts) if hosts > 1 else cluster.outcomes
+        return functools.partial(one, address=address, resources=_parsed(resources), limit=limit)
     from memtools.engines import outcomes
 
     n_workers = 1 if name == "serial" else workers or os.cpu_count() or 1

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from memtools_cli import engines
 from memtools_cli.options import Directory, Json, Mirror, Names, Registries
 from memtools_cli.output import print_table
 
 if TYPE_CHECKING:
     from memtools.estimates.pairs import HighInfluencePairs
+    from memtools.estimation.pair_scan import Engine
 
 What = Annotated[
     str, typer.Argument(metavar="NAME|FILE", help="An artifact, a group, or a file of your own.")
@@ -111,6 +113,12 @@ def pairs(
     cross_class: Annotated[
         bool, typer.Option("--cross-class", help="Of a store of runs: pairs of any two classes.")
     ] = False,
+    engine: Annotated[
+        engines.Which | None,
+        typer.Option(help="Where blocks of --cross-class are looked at; else in threads."),
+    ] = None,
+    address: engines.Address = None,
+    resources: engines.Resources = "CPU=1",
     out: Out = None,
     to: Directory = None,
     registry: Registries = None,
@@ -131,8 +139,13 @@ def pairs(
     from memtools.estimates.scores import Scores
     from memtools.estimates.tables import pair_columns, rows, write_table
 
+    on = engines.engine_of(engine or "process", address=address, resources=resources)
+    if engine and not cross_class:
+        raise ConfigError(
+            "--engine is for --cross-class", hint="say --cross-class, or leave it out"
+        )
     if Path(what).is_dir():
-        found = _pairs_of_runs(Path(what), min_mem, min_infl, cross_class)
+        found = _pairs_of_runs(Path(what), min_mem, min_infl, cross_class, on if engine else None)
     elif cross_class:
         raise ConfigError(
             f"{what} holds influence within classes only",
@@ -170,12 +183,12 @@ def pairs(
 
 
 def _pairs_of_runs(
-    root: Path, min_mem: float, min_infl: float, cross_class: bool
+    root: Path, min_mem: float, min_infl: float, cross_class: bool, engine: Engine | None
 ) -> HighInfluencePairs:
     from memtools.estimation import estimator, pair_scan
     from memtools.runs.store import open_stores
 
     stores = open_stores([root])
     if cross_class:
-        return pair_scan.high_influence(stores, min_mem, min_infl)
+        return pair_scan.high_influence(stores, min_mem, min_infl, engine)
     return estimator.estimate(stores).pairs(min_mem, min_infl)

@@ -43,6 +43,7 @@ def run(
     ] = None,
     address: engines.Address = None,
     resources: engines.Resources = "CPU=1",
+    hosts: engines.Hosts = 1,
     group: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Runs of a task; without it the stack."),
@@ -63,13 +64,14 @@ def run(
 
     Stop, kill and start at any time; "500 more" is the same command with a larger range. Each
     group of runs is a task: the stack of the configuration, or more (--group) where a task has
-    several GPUs or chips, which train a stack each. Only this process writes to the store;
-    a second one on the same store ends with exit code 7.
+    several GPUs or chips, which train a stack each. With --hosts several machines of a Ray
+    cluster train one run together, data-parallel (stack=1). Only this process writes to the
+    store; a second one on the same store ends with exit code 7.
     """
     import functools
     import shutil
 
-    from memtools.errors import SweepError
+    from memtools.errors import ConfigError, SweepError
     from memtools.runs.sweep import parse_runs, run_missing
     from memtools.training.config import load_config, parse_overrides
     from memtools_cli.extras import needing
@@ -81,8 +83,14 @@ def run(
         workers=workers,
         address=address,
         resources=resources,
+        hosts=hosts,
         limit=None if limit_minutes is None else 60 * limit_minutes,
     )
+    if hosts > 1 and (resolved.stack, group or 1) != (1, 1):
+        raise ConfigError(
+            f"{hosts} hosts train one run at a time, and stack is {resolved.stack}",
+            hint="--set stack=1, and no --group",
+        )
     with needing("tf"):
         from memtools.training.datasets import load_dataset
         from memtools.training.trainer import store_of, train_group
