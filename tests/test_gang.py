@@ -67,6 +67,13 @@ def test_members_are_fresh_processes_on_several_nodes_that_know_each_other(engin
         assert len(set(configs[0]["cluster"]["worker"])) == 2
 
 
+def test_more_hosts_than_there_are_is_refused_at_once(nodes, memtools, tmp_path):
+    begun = time.monotonic()
+    with pytest.raises(ConfigError, match=r"3 hosts with CPU=1 are asked for.* has 2"):
+        list(gang.outcomes(introduce, [1], n_hosts=3, address=nodes.address))
+    assert time.monotonic() - begun < 10
+
+
 def fall(directory, item):
     """The second member dies once, while the first waits for it as in a collective."""
     died, again = directory / f"{item}-died", directory / f"{item}-again"
@@ -126,13 +133,6 @@ def test_what_a_member_raises_or_always_dies_of_is_lost_and_the_others_are_not(e
     assert found[0] == 0
     assert isinstance(found[1], Lost) and isinstance(found[1].error, ValueError)
     assert isinstance(found[2], Lost) and "lost a member" in str(found[2].error)
-
-
-def test_more_hosts_than_there_are_is_refused_at_once(nodes, memtools, tmp_path):
-    begun = time.monotonic()
-    with pytest.raises(ConfigError, match=r"3 hosts with CPU=1 are asked for.* has 2"):
-        list(gang.outcomes(introduce, [1], n_hosts=3, address=nodes.address))
-    assert time.monotonic() - begun < 10
 
 
 SHORT = ("digits-demo", "--set", "epochs=6", "--set", "hidden=[8]", "--set", "stack=1")
