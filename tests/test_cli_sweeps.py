@@ -37,6 +37,21 @@ def test_a_sweep_is_extended_and_its_status_told(memtools, tmp_path):
     assert memtools("estimate", to, "--out", tmp_path / "e.npz").returncode == 0  # meanwhile
 
 
+def test_estimates_are_the_same_bytes_whatever_the_engine_and_the_order(memtools, tmp_path):
+    several = ("--engine", "process", "--workers", "2")
+    for to, *ways in (
+        ("one", ("0:6", "--engine", "serial")),
+        ("two", ("4:6", *several), ("0:6", *several)),
+    ):
+        for way in ways:
+            run = ("sweep", "run", *SHORT, "--to", tmp_path / to / "runs", "--runs", *way)
+            shown = memtools(*run, env=QUIET, timeout=110)
+            assert shown.returncode == 0, shown.stderr
+        estimate = ("estimate", "runs", "--out", tmp_path / f"{to}.npz")
+        assert memtools(*estimate, cwd=tmp_path / to).returncode == 0
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
 def test_a_full_disk_ends_the_sweep_and_nothing_is_lost(memtools, tmp_path):
     to = tmp_path / "runs"
     assert sweep(memtools, to, "0:2").returncode == 0

@@ -126,13 +126,11 @@ def sweep(nodes, to, *more):
     return subprocess.Popen(command, env=environment, stdout=-3, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_driver_that_is_killed_goes_on_and_the_records_are_those_of_a_serial_sweep(
-    nodes, tmp_path
-):
-    serial = sweep(nodes, tmp_path / "serial", "--engine", "serial")
+def test_a_driver_that_is_killed_goes_on_and_all_is_as_in_a_serial_sweep(nodes, memtools, tmp_path):
+    serial = sweep(nodes, tmp_path / "serial" / "runs", "--engine", "serial")
     options = ("--engine", "ray", "--address", nodes.address)
-    driver = sweep(nodes, tmp_path / "ray", *options)
-    records = tmp_path / "ray" / "records"
+    driver = sweep(nodes, tmp_path / "ray" / "runs", *options)
+    records = tmp_path / "ray" / "runs" / "records"
     while driver.poll() is None and len(list(records.glob("*.npz"))) < 4:
         time.sleep(0.02)
     driver.send_signal(signal.SIGKILL)
@@ -140,13 +138,23 @@ def test_a_driver_that_is_killed_goes_on_and_the_records_are_those_of_a_serial_s
     n_before = len(list(records.glob("*.npz")))
     assert 4 <= n_before < 16
     written = {path.name: path.stat().st_mtime_ns for path in records.glob("*.npz")}
-    again = sweep(nodes, tmp_path / "ray", *options)
+    again = sweep(nodes, tmp_path / "ray" / "runs", *options)
     said = again.communicate(timeout=120)[1]
     assert again.returncode == 0, said
     assert serial.communicate(timeout=120)[1] is not None and serial.returncode == 0
     assert all((records / name).stat().st_mtime_ns == t for name, t in written.items())
-    one, two = (list(RunStore.open(tmp_path / name)) for name in ("serial", "ray"))
+    one, two = (list(RunStore.open(tmp_path / name / "runs")) for name in ("serial", "ray"))
     assert len(one) == len(two) == 16
     for alone, spread in zip(one, two, strict=True):
         assert alone.digest == spread.digest
         assert np.array_equal(alone.test_margin, spread.test_margin)
+    for name in ("serial", "ray"):
+        estimate = ("estimate", "runs", "--out", tmp_path / f"{name}.npz")
+        assert memtools(*estimate, cwd=tmp_path / name).returncode == 0
+    assert (tmp_path / "ray.npz").read_bytes() == (tmp_path / "serial.npz").read_bytes()
+    across = ("pairs", records.parent, "--cross-class", "--min-mem", 0, "--min-infl", 0.1)
+    for to, more in (("threads.csv", ()), ("ray.csv", options)):
+        shown = memtools(*across, *more, "--out", to, cwd=tmp_path, timeout=100)
+        assert shown.returncode == 0, shown.stderr
+    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "threads.csv").read_bytes()
+    assert (tmp_path / "ray.csv").read_text().count("\n") > 100
