@@ -40,12 +40,16 @@ def host():
     return ray.get_runtime_context().get_node_id()
 
 
+def leave(note, text):
+    """A file that is whole as soon as it is there."""
+    note.with_suffix(".new").write_text(text)
+    note.with_suffix(".new").rename(note)
+
+
 def introduce(directory, item):
     """Each member leaves a note of who it is; the first waits for the others'."""
     facts = {"pid": os.getpid(), "host": host(), "who": os.environ["TF_CONFIG"]}
-    mine = directory / f"{item}-{number()}"
-    mine.with_suffix(".new").write_text(json.dumps(facts))
-    mine.with_suffix(".new").rename(mine)
+    leave(directory / f"{item}-{number()}", json.dumps(facts))
     while number() == 0 and not (directory / f"{item}-1").exists():
         time.sleep(0.01)
     return item, number()
@@ -92,9 +96,11 @@ def test_when_a_member_dies_the_whole_gang_begins_again(engine, tmp_path):
 
 
 def wait_for_ever(directory, item):
-    (directory / f"{item}-{number()}").write_text(host())
-    if not (directory / "go").exists():
-        time.sleep(600)
+    """The first time for ever; the second time only for the other member's note."""
+    attempt = "second" if (directory / "go").exists() else "first"
+    leave(directory / f"{attempt}-{number()}", host())
+    while attempt == "first" or not (directory / f"second-{1 - number()}").exists():
+        time.sleep(0.01)
     return item
 
 
@@ -106,13 +112,13 @@ def test_a_gang_whose_node_is_killed_begins_again_on_another(nodes, tmp_path):
     )
     with ThreadPoolExecutor(1) as beside:
         found = beside.submit(lambda: list(big(functools.partial(wait_for_ever, tmp_path), [1])))
-        while len(list(tmp_path.iterdir())) < 2:
+        while len(list(tmp_path.glob("first-?"))) < 2:
             time.sleep(0.02)
         (tmp_path / "go").touch()
         nodes.remove_node(doomed, allow_graceful=False)  # SIGKILL
         other = nodes.add_node(num_cpus=1, resources={"big": 1})
         assert found.result(100) == [(1, 1)]
-    hosts = {(tmp_path / f"1-{k}").read_text() for k in range(2)}
+    hosts = {(tmp_path / f"second-{k}").read_text() for k in range(2)}
     assert hosts == {spare.node_id, other.node_id}
     for each in (spare, other):
         nodes.remove_node(each)
