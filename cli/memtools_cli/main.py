@@ -22,6 +22,7 @@ from memtools.errors import MemtoolsError
 from memtools_cli import (
     alignment,
     artifacts,
+    checkpoints,
     estimates,
     estimation,
     runs,
@@ -95,6 +96,7 @@ runs.add_to(app)
 tfrecords.add_to(app)
 training.add_to(app)
 sweeps.add_to(app)
+checkpoints.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:

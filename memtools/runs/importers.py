@@ -60,24 +60,19 @@ def import_aux(
 
     Raises RecordError naming the member that is damaged, or the tar that is cut.
     """
-    importers: dict[str, Importer] = {}
+    importer = AuxImporter(root, dataset, order, examples)
     with bars("runs") as show:
         members = _in_directory(source) if source.is_dir() else _in_tar(source)
         for count, (name, data) in enumerate(members, 1):
-            if match := _AUX.fullmatch(name):
-                ratio = match[1]
-                if ratio not in importers:
-                    importers[ratio] = Importer(
-                        root / ratio, dataset, order, "aux_arrays", examples, float(ratio)
-                    )
-                importers[ratio].add(_from_aux(name, int(match[2]), data))
+            if run_of(name):
+                importer.add(name, data)
                 show(source.name, count, None)
-    if not importers:
+    if not importer.stores:
         raise RecordError(
             f"{source} holds no <ratio>/<run>/aux_arrays.npz",
             hint="give the directory above the ratios, or the archive as it was released",
         )
-    return [each.store for each in importers.values() if each.store]
+    return importer.stores
 
 
 def import_stacked(
@@ -129,6 +124,42 @@ def import_margins(
         kept = [np.clip(row, -limit, limit).astype(np.float16) for row in (of_train, of_test)]
         importer.add(Outcome(run_id, bits, of_train > 0, of_test > 0, *kept))
     return importer.finished([masks])
+
+
+def run_of(name: str) -> tuple[str, int] | None:
+    """(ratio, run) of a member called `.../<ratio>/<run>/aux_arrays.npz`; None for others."""
+    match = _AUX.fullmatch(name)
+    return (match[1], int(match[2])) if match else None
+
+
+class AuxImporter:
+    """Puts what the released models got right into a store for each ratio."""
+
+    def __init__(
+        self, root: Path, dataset: str, order: str, examples: ExampleIndex | None = None
+    ) -> None:
+        self._root, self._dataset, self._order = root, dataset, order
+        self._examples = examples
+        self._importers: dict[str, Importer] = {}
+
+    def add(self, name: str, data: bytes) -> None:
+        """One member that `run_of` knows; RecordError if it is damaged or of other examples."""
+        ratio, run_id = run_of(name) or ("", -1)
+        if ratio not in self._importers:
+            self._importers[ratio] = Importer(
+                self._root / ratio,
+                self._dataset,
+                self._order,
+                "aux_arrays",
+                self._examples,
+                float(ratio),
+            )
+        self._importers[ratio].add(_from_aux(name, run_id, data))
+
+    @property
+    def stores(self) -> list[RunStore]:
+        """Those that something was put into."""
+        return [each.store for each in self._importers.values() if each.store]
 
 
 class Importer:
