@@ -15,7 +15,9 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,6 +25,9 @@ from typing import BinaryIO, Protocol
 from memtools.errors import BusyError, DiskError
 
 CHUNK = 1 << 20
+
+_RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_MAX_NAME = 200  # bytes; a disk takes 255, and the temporary names are longer
 
 _DISK_WORDS = {
     errno.ENOSPC: ("the disk is full", "free some space, then run the same command again"),
@@ -190,3 +195,34 @@ def human_size(n_bytes: int) -> str:
         if size < 1000:
             return f"{size:.1f} {unit}"
     return f"{size / 1000:.1f} TB"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether every disk takes this for the name of one file, and no shell for anything else."""
+    return bool(
+        name
+        and name[0] not in ".-~"
+        and name[-1] not in ". "
+        and name.isprintable()
+        and not set(name) & set('/\\:*?"<>|')
+        and not _RESERVED_ON_WINDOWS.fullmatch(name)
+        and len(os.fsencode(name)) <= _MAX_NAME
+    )
+
+
+def first_clash(names: Iterable[str]) -> str | None:
+    """Words for the first name that an earlier one equals, letter case aside; None if none does."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.get(_folded(name))
+        if other is not None:
+            return (
+                f"{name!r} stands there twice" if other == name else f"{name!r} and {other!r} clash"
+            )
+        seen[_folded(name)] = name
+    return None
+
+
+def _folded(name: str) -> str:
+    """As a disk that folds letter case and composes accents would have it."""
+    return unicodedata.normalize("NFC", name.casefold())

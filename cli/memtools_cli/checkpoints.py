@@ -1,8 +1,8 @@
-"""checkpoints aux: what estimates need of the released archives."""
+"""checkpoints aux, get, reorder: what is in the released archives."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +10,8 @@ import typer
 from memtools_cli.options import Mirror, Registries
 
 if TYPE_CHECKING:
-    from memtools.checkpoints.aux import Released
+    from memtools.checkpoints.harvest import Released, Terms
+    from memtools.runs.ordering import Ordering
 
 app = typer.Typer(
     help="The released models, out of archives of hundreds of gigabytes that are never unpacked.",
@@ -18,29 +19,48 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|URL|FILE|-", help="An artifact, an archive of that kind, or a pipe."
+    ),
+]
+Ratio = Annotated[
+    list[str] | None, typer.Option(metavar="R", help="Only this subset ratio. Repeatable.")
+]
+Ids = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        metavar="TRAIN TEST",
+        help="TFDS ids of the training and of the test examples, in the order of the runs, or their"
+        " official positions; runs are brought into the official order.",
+    ),
+]
+IndexFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        metavar="FILE",
+        help="Index of the archive, written and read; else archive.index in DIR.",
+    ),
+]
+Md5 = Annotated[str | None, typer.Option(metavar="HEX", help="Of the whole archive.")]
+Unverified = Annotated[
+    bool, typer.Option("--unverified", help="Take it although no md5 could be checked.")
+]
+
 
 def add_to(parent: typer.Typer) -> None:
     """Register the commands."""
-    app.command()(aux)
+    for command in (aux, get, reorder):
+        app.command()(command)
     parent.add_typer(app, name="checkpoints")
 
 
-@app.callback()
-def group() -> None:
-    """Keep `aux` a command of its own, also while it is the only one."""
-
-
 def aux(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|URL|FILE|-", help="An artifact, an archive of that kind, or a pipe."
-        ),
-    ],
+    source: Source,
     to: Annotated[Path, typer.Option(metavar="DIR", help="A store for each ratio goes there.")],
-    ratio: Annotated[
-        list[str] | None, typer.Option(metavar="R", help="Only this subset ratio. Repeatable.")
-    ] = None,
+    ratio: Ratio = None,
     runs: Annotated[
         str | None, typer.Option(metavar="RUNS", help="Only these: 0:64, or 0,17,123.")
     ] = None,
@@ -50,10 +70,16 @@ def aux(
     order: Annotated[
         str | None, typer.Option(help="Order of the examples: official, published, tfds, file.")
     ] = None,
-    md5: Annotated[str | None, typer.Option(metavar="HEX", help="Of the whole archive.")] = None,
-    unverified: Annotated[
-        bool, typer.Option("--unverified", help="Take the runs although no md5 could be checked.")
-    ] = False,
+    ids: Ids = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="npz with tr_labels and tt_labels in the order of the stores."
+        ),
+    ] = None,
+    index: IndexFile = None,
+    md5: Md5 = None,
+    unverified: Unverified = False,
     registry: Registries = None,
     mirror: Mirror = None,
 ) -> None:
@@ -63,43 +89,124 @@ def aux(
     at any instant, it goes on where it was. The runs are provisional until the md5 of the whole
     archive holds; memtools estimate makes estimates of them.
     """
-    from memtools.checkpoints.aux import Released, collect
+    from memtools.checkpoints.outcomes import collect
     from memtools.runs.sweep import parse_runs
+    from memtools_cli.runs import examples_of
 
-    where, known = _released(source, registry, mirror)
-    released = Released(
-        dataset or known.dataset, order or known.order, md5 or known.md5, known.size
-    )
     stores = collect(
-        where,
+        _released(source, registry, mirror, md5, dataset, order),
         to,
-        released,
         ratios=ratio or (),
         run_ids=parse_runs(runs) if runs else (),
-        unverified=unverified,
+        examples=examples_of(labels) if labels else None,
+        ordering=_ordering(ids),
+        terms=_terms(index, unverified),
     )
     for store in stores:
         print(store.root)
 
 
-def _released(source: str, registry: list[str] | None, mirror: str | None) -> tuple[str, Released]:
-    """Where the archive is, and what the registry knows of it."""
+def get(
+    source: Source,
+    runs: Annotated[str, typer.Option(metavar="RUNS", help="Which: 0,17,123, or 0:8.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the runs go.")],
+    ratio: Ratio = None,
+    index: IndexFile = None,
+    md5: Md5 = None,
+    unverified: Unverified = False,
+    registry: Registries = None,
+    mirror: Mirror = None,
+) -> None:
+    """Take chosen models out of an archive as files; print their directories.
+
+    The first pass reads the whole archive and leaves an index of it; with that, whether of this
+    command or of aux, only the bytes around the chosen runs are read.
+    """
+    from memtools.checkpoints.extraction import extract
+    from memtools.runs.sweep import parse_runs
+
+    directories = extract(
+        _released(source, registry, mirror, md5),
+        to,
+        run_ids=parse_runs(runs),
+        ratios=ratio or (),
+        terms=_terms(index, unverified),
+    )
+    for directory in directories:
+        print(directory)
+
+
+def reorder(
+    stores: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Stores in the order of TFDS.")
+    ],
+    ids: Annotated[
+        tuple[Path, Path],
+        typer.Option(
+            metavar="TRAIN TEST",
+            help="TFDS ids of the training and of the test examples, in the order of the runs, or"
+            " their official positions.",
+        ),
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A store for each goes there.")],
+) -> None:
+    """Bring runs from the order of TFDS into the official one; print the stores."""
+    from memtools.runs.ordering import Ordering
+    from memtools.runs.ordering import reorder as reordered
+    from memtools.runs.store import open_stores
+
+    ordering = Ordering.of(*ids)
+    for store in open_stores(stores):
+        print(reordered(store, to / store.root.name, ordering).root)
+
+
+def _terms(index: Path | None, unverified: bool) -> Terms:
+    from memtools.checkpoints.harvest import Terms
+
+    return Terms(unverified=unverified, index=index)
+
+
+def _ordering(ids: tuple[Path, Path] | None) -> Ordering | None:
+    from memtools.runs.ordering import Ordering
+
+    return Ordering.of(*ids) if ids else None
+
+
+def _released(
+    source: str,
+    registry: list[str] | None,
+    mirror: str | None,
+    md5: str | None,
+    dataset: str | None = None,
+    order: str | None = None,
+) -> Released:
+    """Where the archive is, and what the registry and the user know of it."""
     from memtools.artifacts.settings import Settings
-    from memtools.checkpoints.aux import Released
+    from memtools.checkpoints.harvest import Released
     from memtools.errors import ConfigError
 
-    if "://" in source or source == "-" or Path(source).is_file():
-        return source, Released("unknown", "file")
     settings = Settings.of(registries=registry or (), mirror=mirror)
-    artifact = settings.registry()[source]
-    if artifact.kind != "checkpoints":
+    at_hand = Path(source).is_file()
+    if "://" in source or source == "-" or at_hand:
+        where, artifact = source, settings.artifact_of(PurePosixPath(source).name)
+    else:
+        artifact = settings.registry()[source]
+        where = artifact.parts[0].url
+        if settings.offline:
+            raise ConfigError(
+                f"{source} is on the network, and offline is set",
+                hint="run again without MEMTOOLS_OFFLINE, or give the archive as a file",
+            )
+    if artifact and artifact.kind != "checkpoints":
         raise ConfigError(
             f"{source} is no archive of models", hint="memtools list shows which artifacts are"
         )
-    if settings.offline:
-        raise ConfigError(
-            f"{source} is on the network, and offline is set",
-            hint="run again without MEMTOOLS_OFFLINE, or give the archive as a file",
-        )
-    released = Released(artifact.dataset, artifact.order, artifact.md5, artifact.total_size)
-    return artifact.parts[0].url, released
+    return Released(
+        where,
+        dataset or (artifact.dataset if artifact else "unknown"),
+        order or (artifact.order if artifact else "file"),
+        md5 or (artifact.md5 if artifact else None),
+        artifact.total_size if artifact else None,
+        Path(source).stat().st_size if at_hand else artifact.approximate_size if artifact else None,
+        artifact.file if artifact else "",
+    )

@@ -21,7 +21,7 @@ def import_runs(
         list[Path],
         typer.Argument(
             metavar="SOURCE...",
-            help="A directory or tar of <ratio>/<run>/aux_arrays.npz; or npz files with"
+            help="A directory of <ratio>/<run>/aux_arrays.npz; or npz files with"
             " trainset_mask, trainset_correctness, testset_correctness; or the masks (npy).",
         ),
     ],
@@ -43,13 +43,13 @@ def import_runs(
 ) -> None:
     """Bring runs of others into a store.
 
-    Of the released archives only the outcomes are taken, in one pass, without unpacking.
-    Importing the same again changes nothing.
+    Importing the same again changes nothing. What is in a released archive, memtools checkpoints
+    aux takes out of it as it streams by.
     """
     from memtools.errors import ConfigError
     from memtools.runs import importers
 
-    examples = _examples(labels) if labels else None
+    examples = examples_of(labels) if labels else None
     if margins or train_margins:
         if not (margins and train_margins) or len(sources) != 1:
             raise ConfigError(
@@ -83,7 +83,7 @@ def import_runs(
         print(store.root)
 
 
-def _examples(path: Path) -> ExampleIndex:
+def examples_of(path: Path) -> ExampleIndex:
     """Labels of both splits."""
     from memtools.estimates.about import About
     from memtools.estimates.model import Estimates

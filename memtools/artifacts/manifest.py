@@ -23,15 +23,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from memtools.artifacts.registry import KINDS, ORDERS, Artifact, Part, Registry, first_clash
+from memtools.artifacts.registry import KINDS, ORDERS, Artifact, Part, Registry
 from memtools.errors import ConfigError
+from memtools.files import first_clash, is_plain_name
 
 BUILTIN = Path(__file__).with_name("registry.toml")
 
 _DIGEST_LENGTHS = {"md5": 32, "sha256": 64, "git_blob": 40}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_MAX_FILE_NAME = 200  # bytes; a disk takes 255, and the temporary names are longer
 
 
 def builtin_registry() -> Registry:
@@ -168,16 +167,7 @@ class _Parser:
                 self._fail(f"{key} is not {length} lower-case hex digits: {value!r}", start, key)
 
     def _plain_file(self, name: str, start: int, key: str) -> None:
-        plain = (
-            name
-            and name[0] not in ".-~"
-            and name[-1] not in ". "
-            and name.isprintable()
-            and not set(name) & set('/\\:*?"<>|')
-            and not _RESERVED_ON_WINDOWS.fullmatch(name)
-            and len(name.encode()) <= _MAX_FILE_NAME
-        )
-        if not plain:
+        if not is_plain_name(name):
             self._fail(f"{name[:60]!r} is not a plain file name", start, key)
 
     def _distinct(self, names: Sequence[str], places: Sequence[tuple[int, str]]) -> None:

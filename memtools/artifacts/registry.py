@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-import unicodedata
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from memtools.errors import ConfigError
+from memtools.files import first_clash
 
 ORDERS = ("official", "published", "tfds", "file")
 KINDS = ("pairs", "influence", "index", "cscores", "checkpoints")
@@ -159,21 +159,3 @@ class Registry:
         if clash:
             raise ConfigError(f"{where}: {clash}", hint="choose another file name")
         return both
-
-
-def first_clash(names: Iterable[str]) -> str | None:
-    """Words for the first name that an earlier one equals, letter case aside; None if none does."""
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.get(_folded(name))
-        if other is not None:
-            return (
-                f"{name!r} stands there twice" if other == name else f"{name!r} and {other!r} clash"
-            )
-        seen[_folded(name)] = name
-    return None
-
-
-def _folded(name: str) -> str:
-    """As a disk that folds letter case and composes accents would have it."""
-    return unicodedata.normalize("NFC", name.casefold())

@@ -14,6 +14,7 @@ follow one another as in RFC 1952; the checksum and the length of each are check
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import dataclasses
@@ -231,11 +232,15 @@ class Inflater:
 
 @functools.cache
 def _libz() -> Any:
-    name = ctypes.util.find_library("z")
-    if name is None:
-        raise MemtoolsError(
-            "there is no libz on this system", hint="install zlib (zlib1g, zlib) with its packages"
-        )
-    library = ctypes.CDLL(name)
-    library.zlibVersion.restype = ctypes.c_char_p
-    return library
+    """The library that Python's own module uses; where that is built in, the system's."""
+    for name in (getattr(zlib, "__file__", None), ctypes.util.find_library("z")):
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # it is not there, or hides its functions
+            library = ctypes.CDLL(name)
+            library.inflateGetDictionary.restype = ctypes.c_int
+            library.zlibVersion.restype = ctypes.c_char_p
+            return library
+    raise MemtoolsError(
+        "there is no libz on this system", hint="install zlib (zlib1g, zlib) with its packages"
+    )

@@ -6,40 +6,43 @@
     Md5(saved).update(more)
 
 The objects of hashlib cannot be saved. The MD5_CTX of libcrypto is a plain struct of 92 bytes, the
-same in every version since OpenSSL 0.9.7; where the library is missing, hashlib counts and there is
-no state.
+same in every version since OpenSSL 0.9.7, and so is that of CommonCrypto on macOS; where there is
+neither, hashlib counts and there is no state.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import functools
 import hashlib
-from typing import Any, Self
+import importlib.util
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
 
 _SIZE = 92  # of MD5_CTX: four words, a length of two, a block of sixteen, a count
-_EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Md5:
     """state: of an earlier one; None: at the beginning."""
 
     def __init__(self, state: bytes | None = None) -> None:
-        self._library = _libcrypto()
+        self._library = _library()
         if self._library is None:
             self._hash = hashlib.md5(usedforsecurity=False)
             return
         self._context = ctypes.create_string_buffer(state or b"", _SIZE)
         if state is None:
-            self._library.MD5_Init(self._context)
+            self._library.init(self._context)
 
     def update(self, data: bytes | memoryview) -> None:
         """Append bytes; other threads go on meanwhile."""
         if self._library is None:
             self._hash.update(data)
         else:
-            self._library.MD5_Update(self._context, bytes(data), ctypes.c_size_t(len(data)))
+            self._library.update(self._context, bytes(data), ctypes.c_size_t(len(data)))
 
     def copy(self) -> Self:
         """Another one, to go on from here."""
@@ -58,20 +61,47 @@ class Md5:
         if self._library is None:
             return self._hash.hexdigest()
         found = ctypes.create_string_buffer(16)
-        self._library.MD5_Final(found, ctypes.create_string_buffer(self._context.raw, _SIZE))
+        self._library.final(found, ctypes.create_string_buffer(self._context.raw, _SIZE))
         return found.raw.hex()
 
 
+class _Library(NamedTuple):
+    init: Any
+    update: Any
+    final: Any
+
+
 @functools.cache
-def _libcrypto() -> Any:
-    """The library, if it has an MD5 that gives what MD5 gives."""
-    name = ctypes.util.find_library("crypto")
-    try:
-        library = ctypes.CDLL(name) if name else None
-        context, found = ctypes.create_string_buffer(_SIZE + 164), ctypes.create_string_buffer(16)
-        if library is None or not library.MD5_Init(context):
-            return None
-        library.MD5_Final(found, context)
-    except (OSError, AttributeError):
-        return None
-    return library if found.raw.hex() == _EMPTY else None
+def _library() -> _Library | None:
+    """The first that has an MD5 which gives what MD5 gives, put down in the middle, too."""
+    for path, prefix in _candidates():
+        with contextlib.suppress(OSError, AttributeError):  # it is not there, or has no MD5
+            library = ctypes.CDLL(path)
+            found = _Library(
+                *(getattr(library, prefix + verb) for verb in ("Init", "Update", "Final"))
+            )
+            if _works(found):
+                return found
+    return None
+
+
+def _candidates() -> Iterator[tuple[str, str]]:
+    """(library, what its functions are called)."""
+    if sys.platform == "darwin":  # which ends a process that loads its libcrypto
+        yield "/usr/lib/libSystem.dylib", "CC_MD5_"
+        return
+    if (spec := importlib.util.find_spec("_hashlib")) and spec.origin:
+        yield spec.origin, "MD5_"  # through it: the libcrypto that Python itself uses
+    if name := ctypes.util.find_library("crypto"):
+        yield name, "MD5_"
+
+
+def _works(library: _Library) -> bool:
+    half, context = b"memtools" * 9, ctypes.create_string_buffer(_SIZE + 164)
+    library.init(context)
+    for data in (half, half):
+        library.update(context, data, ctypes.c_size_t(len(data)))
+        context = ctypes.create_string_buffer(context.raw[:_SIZE], _SIZE + 164)
+    found = ctypes.create_string_buffer(16)
+    library.final(found, context)
+    return found.raw == hashlib.md5(2 * half, usedforsecurity=False).digest()

@@ -1,6 +1,6 @@
 """The bytes of an archive from a given byte on: a URL, a file, or a pipe.
 
-for data in opened("https://...", position): ...      # bytes, a megabyte or less
+for data in opened("https://...", start, stop): ...   # bytes, a megabyte or so at a time
 
 A connection that breaks is opened again where it broke. What is read is read ahead a little, in
 a thread: the network does not wait for what is done with the bytes.
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from memtools.errors import IntegrityError, RefusedError
+from memtools.errors import RefusedError
 from memtools.files import CHUNK, disk_errors
 from memtools.transfer.answers import RangeError, Wish, ask
 from memtools.transfer.patience import USUAL_PATIENCE, Budget, Patience, TransientError
@@ -28,37 +28,54 @@ _AHEAD = 8  # chunks
 
 
 def opened(
-    source: str, start: int = 0, *, size: int | None = None, patience: Patience = USUAL_PATIENCE
+    source: str,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    size: int | None = None,
+    patience: Patience = USUAL_PATIENCE,
 ) -> Iterator[bytes]:
-    """The bytes from `start` to the end. source: a URL, a path, or `-` for standard input.
+    """The bytes from `start` to before `stop`, or to the end.
 
-    size: of all of it, where known. Raises NetworkError when the budget of faults is used up;
-    RefusedError, IntegrityError or DiskError at once.
+    source: a URL, a path, or `-` for standard input. size: of all of it, where known. Raises
+    NetworkError when the budget of faults is used up; RefusedError, IntegrityError or DiskError
+    at once.
     """
     if "://" in source:
-        return _ahead(_remote(source, start, size, patience))
-    return _ahead(_local(source, start))
+        return _ahead(_remote(source, start, stop, size, patience))
+    return _ahead(_local(source, start, stop))
 
 
-def _remote(url: str, start: int, size: int | None, patience: Patience) -> Iterator[bytes]:
-    budget, begun, ranged = Budget(patience), start, True
+def reopens(source: str) -> bool:
+    """Whether it can be read more than once, and from any byte on."""
+    if "://" in source:
+        return True
+    return source != "-" and Path(source).is_file()
+
+
+def _remote(
+    url: str, start: int, stop: int | None, size: int | None, patience: Patience
+) -> Iterator[bytes]:
+    budget, begun, ranged, trusting = Budget(patience), start, True, True
     validator: str | None = None
-    while size is None or start < size:
+    while (end := size if stop is None else stop) is None or start < end:
+        wish = Wish(start, stop, size, validator if trusting else None, ranged)
         try:
-            with ask(url, Wish(start, None, size, validator, ranged), patience) as answer:
-                if validator and answer.validator != validator:
-                    raise IntegrityError(
-                        f"{public(url)}: the remote file has changed meanwhile",
-                        hint="run the same command again: it begins with the new one",
-                    )
+            with ask(url, wish, patience) as answer:
+                if wish.validator and answer.validator != validator:
+                    log.warning("%s: the remote file may have changed", public(url))
+                    trusting = False  # from now on the digest decides
+                    continue
                 validator, size = answer.validator, answer.size or size
-                position = answer.start  # the whole, from a server that cannot resume
+                position = answer.start  # 0, from a server that cannot resume
                 for view in answer.chunks():
-                    skipped = min(len(view), max(0, start - position))
+                    wanted = view[max(0, start - position) :]
                     position += len(view)
-                    if data := bytes(view[skipped:]):
-                        start = position
+                    if data := bytes(wanted if stop is None else wanted[: stop - start]):
+                        start += len(data)
                         yield data
+                    if start == stop:
+                        return
                 if answer.stop is None or position >= answer.stop:
                     return
                 raise TransientError(f"the connection ended at byte {position} of {answer.stop}")
@@ -76,14 +93,22 @@ def _remote(url: str, start: int, size: int | None, patience: Patience) -> Itera
             budget.spend(fault, public(url), start - begun)
 
 
-def _local(path: str, start: int) -> Iterator[bytes]:
+def _local(path: str, start: int, stop: int | None) -> Iterator[bytes]:
     with disk_errors(Path(path)), _file(path) as file:
         if file.seekable():
             file.seek(start)
-        while not file.seekable() and start and (passed := file.read(min(start, CHUNK))):
-            start -= len(passed)
-        while data := file.read(CHUNK):
+        else:
+            _pass(file, start)
+        left = sys.maxsize if stop is None else stop - start
+        while left and (data := file.read(min(CHUNK, left))):
+            left -= len(data)
             yield data
+
+
+def _pass(file: BinaryIO, n_bytes: int) -> None:
+    """Read what was read before."""
+    while n_bytes and (passed := file.read(min(n_bytes, CHUNK))):
+        n_bytes -= len(passed)
 
 
 def _file(path: str) -> BinaryIO:

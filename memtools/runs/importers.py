@@ -1,11 +1,11 @@
 """What others have trained, as stores of runs.
 
-    import_aux(Path("cifar100-inception.tar.gz"), Path("runs"), dataset="cifar100", order="tfds")
+    import_aux(Path("cifar100-inception"), Path("runs"), dataset="cifar100", order="tfds")
     import_stacked([Path("a.npz"), Path("b.npz")], Path("runs"), dataset="mnist", order="file")
     import_margins(masks, margins, train_margins, Path("runs"), dataset="cifar10", order="file")
 
-    aux       the released checkpoints' `<ratio>/<run>/aux_arrays.npz`, in a directory or straight
-              from a tar, which is read once and never unpacked; one store for each ratio
+    aux       the released checkpoints' `<ratio>/<run>/aux_arrays.npz`, in a directory; one store
+              for each ratio (memtools.checkpoints takes them out of the archives themselves)
     stacked   npz files with trainset_mask, trainset_correctness and testset_correctness,
               [n] or [n_runs, n] (the authors' MNIST demo; Zenodo 14687826)
     margins   datamodels' masks [n_runs, n_train] with margins of train and test, npy:
@@ -17,9 +17,9 @@ Importing the same again changes nothing, and an interrupted import goes on.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import re
-import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,12 +27,13 @@ from typing import Any
 
 import numpy as np
 
-from memtools.errors import RecordError
+from memtools.errors import ConfigError, RecordError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
 from memtools.progress import bars
+from memtools.runs.ordering import Ordering
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
 
@@ -56,21 +57,20 @@ class Outcome:
 def import_aux(
     source: Path, root: Path, *, dataset: str, order: str, examples: ExampleIndex | None = None
 ) -> list[RunStore]:
-    """Runs of the released layout, from a directory or a tar; a store for each ratio in `root`.
+    """Runs of the released layout, from a directory; a store for each ratio in `root`.
 
-    Raises RecordError naming the member that is damaged, or the tar that is cut.
+    Raises RecordError naming the file that is damaged.
     """
     importer = AuxImporter(root, dataset, order, examples)
     with bars("runs") as show:
-        members = _in_directory(source) if source.is_dir() else _in_tar(source)
-        for count, (name, data) in enumerate(members, 1):
+        for count, (name, data) in enumerate(_in_directory(source), 1):
             if run_of(name):
                 importer.add(name, data)
                 show(source.name, count, None)
     if not importer.stores:
         raise RecordError(
             f"{source} holds no <ratio>/<run>/aux_arrays.npz",
-            hint="give the directory above the ratios, or the archive as it was released",
+            hint="give the directory above the ratios; of an archive: memtools checkpoints aux",
         )
     return importer.stores
 
@@ -133,28 +133,39 @@ def run_of(name: str) -> tuple[str, int] | None:
 
 
 class AuxImporter:
-    """Puts what the released models got right into a store for each ratio."""
+    """Puts what the released models got right into a store for each ratio.
+
+    examples: in the order of the stores. ordering: from the order of the runs to the official one.
+    """
 
     def __init__(
-        self, root: Path, dataset: str, order: str, examples: ExampleIndex | None = None
+        self,
+        root: Path,
+        dataset: str,
+        order: str,
+        examples: ExampleIndex | None = None,
+        ordering: Ordering | None = None,
     ) -> None:
-        self._root, self._dataset, self._order = root, dataset, order
-        self._examples = examples
+        self._root, self._ordering = root, ordering
+        self._new = functools.partial(
+            Importer,
+            dataset=dataset,
+            order="official" if ordering else order,
+            source="aux_arrays",
+            examples=examples,
+            ids=ordering.digest if ordering else "",
+        )
         self._importers: dict[str, Importer] = {}
 
     def add(self, name: str, data: bytes) -> None:
         """One member that `run_of` knows; RecordError if it is damaged or of other examples."""
         ratio, run_id = run_of(name) or ("", -1)
+        outcome = _from_aux(name, run_id, data)
+        if self._ordering:
+            outcome = self._ordering.applied(outcome)
         if ratio not in self._importers:
-            self._importers[ratio] = Importer(
-                self._root / ratio,
-                self._dataset,
-                self._order,
-                "aux_arrays",
-                self._examples,
-                float(ratio),
-            )
-        self._importers[ratio].add(_from_aux(name, run_id, data))
+            self._importers[ratio] = self._new(self._root / ratio, ratio=float(ratio))
+        self._importers[ratio].add(outcome)
 
     @property
     def stores(self) -> list[RunStore]:
@@ -173,14 +184,19 @@ class Importer:
         source: str,
         examples: ExampleIndex | None,
         ratio: float | None = None,
+        ids: str = "",
     ) -> None:
         self.store: RunStore | None = None
         self._root, self._dataset, self._order, self._source = root, dataset, order, source
         self._examples = examples or ExampleIndex(About(), None, None, None, None)
         self._ratio = ratio
+        self._config = {"source": source, **({"ids": ids} if ids else {})}
 
     def add(self, outcome: Outcome) -> None:
-        """One run; RecordError if it speaks of other examples than the first."""
+        """One run; RecordError if it speaks of other examples than the first.
+
+        ConfigError if the labels are of another number of examples.
+        """
         if self.store is None:
             self.store = RunStore.create(self._root, self._sweep(outcome), self._examples)
         self.store.add(
@@ -209,30 +225,17 @@ class Importer:
             ("test", self._examples.test_labels, n_test),
         ):
             if column is not None and len(column) != n:
-                raise RecordError(
+                raise ConfigError(
                     f"the runs speak of {n} {what} examples, the labels of {len(column)}",
                     hint="give the labels of this data set, in the order of the runs",
                 )
-        config = {"source": self._source}
-        return Sweep(self._dataset, self._order, ratio, n_train, n_test, "imported", config)
+        return Sweep(self._dataset, self._order, ratio, n_train, n_test, "imported", self._config)
 
 
 def _in_directory(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.glob("**/aux_arrays.npz")):
         with disk_errors(path):
             yield path.relative_to(root.parent).as_posix(), path.read_bytes()
-
-
-def _in_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Members in one pass: a tar.gz of 400 GB is never unpacked."""
-    try:
-        with disk_errors(path), tarfile.open(path, "r|*") as tar:
-            for member in tar:
-                if member.isreg() and member.name.endswith("aux_arrays.npz"):
-                    file = tar.extractfile(member)
-                    yield member.name, b"" if file is None else file.read()
-    except (tarfile.TarError, EOFError) as error:
-        raise RecordError(f"{path} is cut or damaged: {error}", hint=_HINT) from error
 
 
 def _from_aux(name: str, run_id: int, data: bytes) -> Outcome:
@@ -252,7 +255,13 @@ def _from_aux(name: str, run_id: int, data: bytes) -> Outcome:
             (outside, "removed", train_correct),
             (test, "test", test_correct),
         ):
-            into[index] = _as_bool(arrays[f"correctness_{part}"], f"{name}, {part}")
+            correct = _as_bool(arrays[f"correctness_{part}"], f"{name}, {part}")
+            if correct.shape != index.shape:
+                raise RecordError(
+                    f"{name}: {part} has {index.size} indices and {correct.size} outcomes",
+                    hint=_HINT,
+                )
+            into[index] = correct
         return Outcome(run_id, mask, train_correct, test_correct)
     except (KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise RecordError(f"{name} is damaged: {error}", hint=_HINT) from error

@@ -57,7 +57,11 @@ def test_names_and_comments_in_a_header_are_passed_over():
         assert inflated(data, chunk)[0] == b"words"
 
 
-@pytest.mark.parametrize("data", [b"<html>no</html>", b"PK\3\4", gzip.compress(b"a") + b"more"])
+@pytest.mark.parametrize(
+    "data",
+    [b"<html>no</html>", b"PK\3\4", gzip.compress(b"a") + b"more"],
+    ids=["page", "zip", "more behind it"],
+)
 def test_what_is_no_gzip_is_said(data):
     with pytest.raises(IntegrityError, match="damaged near byte"):
         inflated(data)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import tarfile
 
 import numpy as np
 import pytest
@@ -51,13 +50,13 @@ def aux(truth, run, **spoiled):
     return stream.getvalue()
 
 
-def archive(path, members, mode="w:gz"):
-    with tarfile.open(path, mode) as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
+def unpacked(root, members):
+    """The members as files; the directory above the ratios."""
+    for name, data in members.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root / "exp"
 
 
 @pytest.fixture
@@ -67,16 +66,8 @@ def members(truth):
     return {"exp/0.7/0/checkpoints/ckpt-1.index": b"x" * 3000, **files}
 
 
-@pytest.mark.parametrize("kind", ["directory", "w", "w:gz"])
-def test_the_released_layout_becomes_a_store_for_each_ratio(members, truth, tmp_path, kind):
-    if kind == "directory":
-        for name, data in members.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        source = tmp_path / "exp"
-    else:
-        source = archive(tmp_path / "a.tar", members, kind)
+def test_the_released_layout_becomes_a_store_for_each_ratio(members, truth, tmp_path):
+    source = unpacked(tmp_path, members)
     for _ in range(2):
         import_aux(source, tmp_path / "to", dataset="cifar10", order="tfds")
     same(RunStore.open(tmp_path / "to" / "0.7"), truth, range(4))
@@ -85,16 +76,11 @@ def test_the_released_layout_becomes_a_store_for_each_ratio(members, truth, tmp_
     assert (store.sweep.ratio, store.sweep.order) == (0.5, "tfds")
 
 
-def test_a_tar_that_is_cut_says_so_and_keeps_what_came_before(members, truth, tmp_path):
-    source = archive(tmp_path / "a.tar", members, "w")
-    data = source.read_bytes()
-    source.write_bytes(data[: data.index(b"exp/0.7/3/aux") + 700])
-    with pytest.raises(RecordError, match="cut or damaged"):
-        import_aux(source, tmp_path / "to", dataset="cifar10", order="tfds")
-    same(RunStore.open(tmp_path / "to" / "0.7"), truth, range(3))
-    source.write_bytes(data)
-    import_aux(source, tmp_path / "to", dataset="cifar10", order="tfds")
-    same(RunStore.open(tmp_path / "to" / "0.7"), truth, range(4))
+def test_a_file_instead_of_a_directory_is_said(memtools, tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(b"")
+    command = ("import", tmp_path / "a.tar.gz", "--dataset", "c", "--order", "tfds")
+    shown = memtools(*command, "--to", tmp_path / "to")
+    assert shown.returncode == 5 and "memtools checkpoints aux" in shown.stderr
 
 
 @pytest.mark.parametrize(
@@ -103,12 +89,15 @@ def test_a_tar_that_is_cut_says_so_and_keeps_what_came_before(members, truth, tm
         ({"index_removed": np.arange(12)}, "missing or there twice"),
         ({"index_test": np.zeros(N_TEST, int)}, "missing or there twice"),
         ({"correctness_test": np.full(N_TEST, 2)}, "other values than 0 and 1"),
-        ({"correctness_train": np.ones(5, bool)}, "is damaged"),
+        ({"correctness_train": np.ones(5, bool)}, "28 indices and 5 outcomes"),
+        ({"correctness_train": np.ones(1, bool)}, "28 indices and 1 outcomes"),
+        ({"index_train": np.array(["a"])}, "missing or there twice"),
+        ({"index_train": np.zeros((2, 14), int)}, "is damaged"),
     ],
 )
 def test_a_member_that_contradicts_itself_is_named(truth, tmp_path, spoiled, words):
     name = "exp/0.7/0/aux_arrays.npz"
-    source = archive(tmp_path / "a.tar", {name: aux(truth, 0, **spoiled)})
+    source = unpacked(tmp_path, {name: aux(truth, 0, **spoiled)})
     with pytest.raises(RecordError, match=words) as caught:
         import_aux(source, tmp_path / "to", dataset="cifar10", order="tfds")
     assert name in str(caught.value)
@@ -152,11 +141,11 @@ def test_margins_above_zero_are_right_and_kept(truth, tmp_path):
 
 
 def test_the_command_imports_and_estimates(memtools, members, tmp_path):
-    source = archive(tmp_path / "a.tar.gz", members)
+    source = unpacked(tmp_path, members)
     common = ("--dataset", "cifar10", "--order", "tfds")
     shown = memtools("import", source, "--to", tmp_path / "to", *common)
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout.split() == [str(tmp_path / "to" / ratio) for ratio in ("0.7", "0.5")]
+    assert shown.stdout.split() == [str(tmp_path / "to" / ratio) for ratio in ("0.5", "0.7")]
     out = tmp_path / "scores.npz"
     assert memtools("estimate", tmp_path / "to", "--out", out).returncode == 0
     assert "held-out correctness" in memtools("info", out).stdout

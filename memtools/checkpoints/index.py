@@ -1,0 +1,193 @@
+"""What is known of an archive, on disk: its members, and points from which it can be read.
+
+    with Index(path, "cifar10-inception.tar.gz") as index:
+        index.last()                         # the last Halt, or None
+        index.note(halt, members)            # whole, or not at all
+        index.end(md5, members)              # all of it was read
+
+A pass that was killed goes on at the last halt; whoever wants a few members later reads from the
+halt before them to the one behind. A file of SQLite: whatever dies at whatever instant, what it
+says is true. It can be given to others; they then trust whoever made it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from memtools.checkpoints.inflater import Point
+from memtools.checkpoints.tar_stream import Member, State
+from memtools.errors import BusyError, ConfigError, DiskError
+
+_TABLES = """
+CREATE TABLE archive (name TEXT, token TEXT);
+CREATE TABLE halt (
+    position INTEGER PRIMARY KEY, start INTEGER, bits INTEGER, last INTEGER, window BLOB,
+    crc INTEGER, length INTEGER, tar_offset INTEGER, tar_left INTEGER, tar_ended INTEGER, md5 BLOB);
+CREATE TABLE member (start INTEGER PRIMARY KEY, name TEXT, size INTEGER, regular INTEGER);
+CREATE TABLE ended (size INTEGER, md5 TEXT);
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Halt:
+    """The state of a whole pass at a byte of its input. md5: of all bytes before; None: unknown."""
+
+    point: Point
+    tar: State
+    md5: bytes | None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Self:
+        """From a row of the table."""
+        *of_point, offset, left, ended, md5 = row
+        return cls(Point(*of_point), State(offset, left, bool(ended)), md5)
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """For the table."""
+        return (*dataclasses.astuple(self.point), *dataclasses.astuple(self.tar), self.md5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How many bytes an archive has, and their MD5, hex; None where that is not known."""
+
+    size: int
+    md5: str | None
+
+
+class Index:
+    """The index of one archive; a context manager that closes it.
+
+    archive: the name of its file. Raises ConfigError if the file is the index of another one.
+    """
+
+    def __init__(self, path: Path, archive: str) -> None:
+        self.path = path
+        with self._errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=5)
+            try:
+                self._begin(archive)
+            except (sqlite3.Error, ConfigError):
+                self._database.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._database.close()
+
+    @property
+    def token(self) -> str:
+        """Tells this index from every other one, and from what it was before it was cleared."""
+        return str(self._rows("SELECT token FROM archive")[0][0])
+
+    @property
+    def ended(self) -> Ended | None:
+        """None unless a pass has seen the whole archive."""
+        rows = self._rows("SELECT size, md5 FROM ended")
+        return Ended(*rows[0]) if rows else None
+
+    def last(self) -> Halt | None:
+        """Where a pass can go on."""
+        return self._one("SELECT * FROM halt ORDER BY position DESC LIMIT 1")
+
+    def before(self, member: Member) -> Halt | None:
+        """The last halt from which a member can be read; None: the first byte."""
+        query = "SELECT * FROM halt WHERE tar_offset < ? ORDER BY position DESC LIMIT 1"
+        return self._one(query, member.offset)  # never within headers, so it is before them
+
+    def behind(self, member: Member) -> Halt | None:
+        """The first halt behind a member; None: only the end."""
+        query = "SELECT * FROM halt WHERE tar_offset >= ? ORDER BY position LIMIT 1"
+        return self._one(query, member.offset + member.size)
+
+    def members(self) -> list[Member]:
+        """Those that were seen, in their order."""
+        rows = self._rows("SELECT name, start, size, regular FROM member ORDER BY start")
+        return [Member(name, start, size, bool(regular)) for name, start, size, regular in rows]
+
+    def note(self, halt: Halt, members: Sequence[Member]) -> None:
+        """Add a halt, and the members since the last."""
+        with self._errors(), self._database:
+            self._insert("halt", [halt.row])
+            self._insert("member", [_row(member) for member in members])
+
+    def end(self, ended: Ended, members: Sequence[Member]) -> None:
+        """Add the members since the last halt: there are no more."""
+        with self._errors(), self._database:
+            self._insert("member", [_row(member) for member in members])
+            self._insert("ended", [(ended.size, ended.md5)])
+
+    def clear(self) -> None:
+        """Know nothing."""
+        with self._errors(), self._database:
+            for table in ("halt", "member", "ended"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            self._database.execute("UPDATE archive SET token = ?", (secrets.token_hex(8),))
+
+    def _begin(self, archive: str) -> None:
+        if not self._rows("SELECT name FROM sqlite_master WHERE name = 'ended'"):
+            with self._database:
+                self._database.executescript(f"BEGIN; {_TABLES}")
+                self._insert("archive", [(archive, secrets.token_hex(8))])
+        known = self._rows("SELECT name FROM archive")[0][0]
+        if known != archive:
+            raise ConfigError(
+                f"{self.path} is the index of {known}, not of {archive}",
+                hint="name another file with --index, or take this one away",
+            )
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._errors():
+            return self._database.execute(query, values).fetchall()
+
+    def _one(self, query: str, *values: object) -> Halt | None:
+        rows = self._rows(query, *values)
+        return Halt.of(rows[0]) if rows else None
+
+    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            query = f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
+            self._database.executemany(query, rows)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DiskError(
+                f"{self.path}: {error.strerror}", hint="choose another place"
+            ) from error
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise BusyError(
+                    f"another process writes {self.path}", hint="wait until it has finished"
+                ) from error
+            raise DiskError(
+                f"{self.path}: {error}", hint="is the disk full, or the directory read-only?"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise DiskError(
+                f"{self.path} is no index of memtools, or damaged: {error}",
+                hint="take it away; the archive is then read from its first byte",
+            ) from error
+
+
+def _row(member: Member) -> tuple[object, ...]:
+    return member.offset, member.name, member.size, member.regular

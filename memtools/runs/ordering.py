@@ -1,0 +1,137 @@
+"""From the order of TensorFlow Datasets to the official one: for runs, not for numbers.
+
+    ordering = Ordering.of(Path("train_ids.txt"), Path("test_ids.txt"))
+    reorder(RunStore.open(Path("runs/0.7")), Path("official/0.7"), ordering)
+
+The released CIFAR runs speak of their examples in the order in which a data set of TFDS lay on the
+authors' disks. TFDS gives each example an id, such as train_01234, whose number is the official
+position; the ids in that order, or the positions themselves, bring a run into the official order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memtools.errors import AlignmentError, ConfigError
+from memtools.estimates.identity import official_position
+from memtools.estimates.listing import listing_of
+from memtools.estimates.model import ExampleIndex
+from memtools.estimates.npz import Array
+from memtools.progress import bars
+from memtools.runs.record import RunRecord, RunSpec
+from memtools.runs.store import RunStore
+
+Run = TypeVar("Run", bound=Any)
+"""A dataclass of columns train_..., test_... and mask: a RunRecord, or what becomes one."""
+
+_HINT = "give the ids of all examples of that split, in the order of the runs"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ordering:
+    """The official position of each example, int64 [n_train] and [n_test], in TFDS order."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, train: Any, test: Any) -> Self:
+        """From ids or positions: lists, or files (txt, csv, json, npy, npz, parquet).
+
+        Raises AlignmentError unless every position is there once.
+        """
+        return cls(_positions(train, "train"), _positions(test, "test"))
+
+    @property
+    def digest(self) -> str:
+        """sha256 of both, hex."""
+        return hashlib.sha256(self.train.tobytes() + self.test.tobytes()).hexdigest()
+
+    def applied(self, run: Run) -> Run:
+        """The same run in the official order; ConfigError if it has another number of examples."""
+        moved = {}
+        for field in dataclasses.fields(run):
+            values, split = getattr(run, field.name), field.name.partition("_")[0]
+            if values is not None and split in ("mask", "train", "test"):
+                moved[field.name] = _moved(values, self.test if split == "test" else self.train)
+        return dataclasses.replace(run, **moved)
+
+    def applied_to_examples(self, examples: ExampleIndex) -> ExampleIndex:
+        """Labels and names in the official order."""
+        columns = {
+            name: None if (values := getattr(examples, name)) is None else _moved(values, place)
+            for names, place in (
+                (("labels", "filenames"), self.train),
+                (("test_labels", "test_filenames"), self.test),
+            )
+            for name in names
+        }
+        about = dataclasses.replace(examples.about, order="official")
+        return ExampleIndex(about, **columns)
+
+
+def reorder(store: RunStore, root: Path, ordering: Ordering) -> RunStore:
+    """A store of the same runs in the official order; what is there already is skipped.
+
+    Raises ConfigError if the runs are not in the order of TFDS.
+    """
+    if store.sweep.order != "tfds":
+        raise ConfigError(
+            f"{store.root} is in the order {store.sweep.order or 'not known'!r}, not in TFDS's",
+            hint="only runs of the released CIFAR archives need this",
+        )
+    config = {**store.sweep.config, "ids": ordering.digest}
+    sweep = dataclasses.replace(store.sweep, order="official", config=config)
+    target = RunStore.create(root, sweep, ordering.applied_to_examples(store.examples))
+    there = set(target.run_ids())
+    with bars("runs") as show:
+        for count, record in enumerate(store, 1):
+            if record.spec.run_id not in there:
+                target.add(_of_sweep(ordering.applied(record), sweep.digest))
+            show(store.root.name, count, len(store))
+    return target
+
+
+def _of_sweep(record: RunRecord, config: str) -> RunRecord:
+    spec = RunSpec(record.spec.run_id, config, record.spec.seed)
+    return dataclasses.replace(record, spec=spec)
+
+
+def _moved(values: Array, place: NDArray[np.int64]) -> Array:
+    if len(values) != len(place):
+        raise ConfigError(f"there are {len(place):,} ids, and {len(values):,} examples", hint=_HINT)
+    moved = np.empty_like(values)
+    moved[place] = values
+    return moved
+
+
+def _positions(source: Any, split: str) -> NDArray[np.int64]:
+    listing = listing_of(source)
+    if listing.names is None:
+        found = None if listing.labels is None else np.asarray(listing.labels, np.int64)
+    else:
+        found = np.array([_position(name, split) for name in listing.names], np.int64)
+    if found is None:
+        raise ConfigError(f"no ids of {split} can be read from {source}", hint=_HINT)
+    wrong = np.flatnonzero(np.sort(found) != np.arange(len(found)))
+    if len(wrong):
+        raise AlignmentError(
+            f"the {len(found):,} ids of {split} are not each there once: look for {wrong[0]}",
+            hint=_HINT,
+        )
+    return found
+
+
+def _position(name: str, split: str) -> int:
+    if name.isdecimal():
+        return int(name)
+    found = official_position(name)
+    if found is None or found[0] != split:
+        raise AlignmentError(f"{name!r} is no id of {split}", hint=_HINT)
+    return found[1]

@@ -1,0 +1,135 @@
+"""Runs in the order of TFDS, brought into the official one."""
+
+import json
+
+import numpy as np
+import pytest
+
+from memtools.errors import AlignmentError, ConfigError
+from memtools.estimates.about import About
+from memtools.estimates.alignment import align
+from memtools.estimates.comparison import compare
+from memtools.estimates.model import ExampleIndex
+from memtools.estimation.estimator import estimate
+from memtools.runs.ordering import Ordering, reorder
+from memtools.runs.record import RunRecord, RunSpec
+from memtools.runs.store import RunStore, Sweep
+
+N_TRAIN, N_TEST = 30, 12
+RNG = np.random.default_rng(3)
+TRAIN, TEST = RNG.permutation(N_TRAIN), RNG.permutation(N_TEST)  # official positions, TFDS order
+
+
+def store_in(root, order, place_train, place_test, labels=True):
+    """Eight runs whose official outcomes are the same whatever the order they are kept in."""
+    rng = np.random.default_rng(0)
+    sweep = Sweep("cifar100", order, 0.5, N_TRAIN, N_TEST)
+    official = np.arange(N_TRAIN) % 3, np.arange(N_TEST) % 3
+    columns = (official[0][place_train], None, official[1][place_test], None)
+    examples = ExampleIndex(About(), *(columns if labels else (None,) * 4))
+    store = RunStore.create(root, sweep, examples)
+    for run in range(8):
+        mask = rng.permutation(N_TRAIN) < 15
+        train, test = rng.random(N_TRAIN) < 0.7, rng.random(N_TEST) < 0.5
+        margin = rng.normal(size=N_TEST).astype(np.float16)
+        store.add(
+            RunRecord(
+                RunSpec(run, sweep.digest),
+                mask[place_train],
+                train[place_train],
+                test[place_test],
+                test_margin=margin[place_test],
+            )
+        )
+    return store
+
+
+@pytest.fixture
+def tfds(tmp_path):
+    return store_in(tmp_path / "tfds", "tfds", TRAIN, TEST)
+
+
+@pytest.fixture
+def official(tmp_path):
+    return store_in(tmp_path / "official", "official", np.arange(N_TRAIN), np.arange(N_TEST))
+
+
+IDS = [f"train_{k:05d}" for k in TRAIN], [f"test_{k:05d}" for k in TEST]
+
+
+def test_runs_and_labels_come_into_the_official_order(tfds, official, tmp_path):
+    store = reorder(tfds, tmp_path / "to", Ordering.of(*IDS))
+    assert store.sweep.order == "official"
+    for ours, theirs in zip(store, official, strict=True):
+        assert ours.digest == theirs.digest
+        assert np.array_equal(ours.test_margin, theirs.test_margin)
+    assert np.array_equal(store.examples.labels, official.examples.labels)
+    assert np.array_equal(store.examples.test_labels, official.examples.test_labels)
+    one, two = estimate([store]), estimate([official])
+    assert one.memorization.tobytes() == two.memorization.tobytes()
+    assert one.influence(2).values.tobytes() == two.influence(2).values.tobytes()
+    assert len(list(reorder(tfds, tmp_path / "to", Ordering.of(*IDS)))) == 8  # and again
+
+
+@pytest.mark.parametrize("form", ["txt", "json", "npy", "positions"])
+def test_ids_come_from_files_of_any_kind(tmp_path, form):
+    paths = []
+    for name, ids, place in (("train", IDS[0], TRAIN), ("test", IDS[1], TEST)):
+        path = tmp_path / f"{name}.{'npy' if form == 'positions' else form}"
+        if form == "txt":
+            path.write_text("\n".join(ids))
+        elif form == "json":
+            path.write_text(json.dumps(ids))
+        else:
+            np.save(path, place if form == "positions" else np.array(ids))
+        paths.append(path)
+    ordering = Ordering.of(*paths)
+    assert np.array_equal(ordering.train, TRAIN) and np.array_equal(ordering.test, TEST)
+    assert ordering.digest == Ordering.of(*IDS).digest
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "words"),
+    [
+        ((IDS[1], IDS[1]), AlignmentError, "is no id of train"),
+        ((IDS[0][:-1] + IDS[0][:1], IDS[1]), AlignmentError, "not each there once"),
+        ((["n01440764_1.JPEG"], IDS[1]), AlignmentError, "is no id of train"),
+        ((IDS[0] + [f"train_{N_TRAIN:05d}"], IDS[1]), ConfigError, "31 ids, and 30 examples"),
+    ],
+)
+def test_ids_that_are_not_those_of_the_runs_are_refused(tfds, tmp_path, ids, error, words):
+    with pytest.raises(error, match=words):
+        reorder(tfds, tmp_path / "to", Ordering.of(*ids))
+
+
+def test_what_is_not_in_the_order_of_tfds_is_left_alone(official, tmp_path):
+    with pytest.raises(ConfigError, match="in the order 'official'"):
+        reorder(official, tmp_path / "to", Ordering.of(*IDS))
+
+
+def test_other_ids_make_another_store(tfds, tmp_path):
+    reorder(tfds, tmp_path / "to", Ordering.of(*IDS))
+    other = Ordering.of(IDS[0][::-1], IDS[1])
+    with pytest.raises(ConfigError, match="another sweep"):
+        reorder(tfds, tmp_path / "to", other)
+
+
+def test_numbers_in_the_order_of_tfds_are_not_mixed_with_official_ones(tfds, official):
+    theirs, ours = estimate([official]), estimate([tfds])
+    with pytest.raises(AlignmentError, match="tfds"):
+        compare(ours, theirs)
+    with pytest.raises(AlignmentError, match="tfds"):
+        align(ours, to=IDS[0])
+    with pytest.raises(AlignmentError, match="tfds"):
+        align(ours, to=np.arange(N_TRAIN) % 3, order="official")
+
+
+def test_the_command_reorders(tfds, memtools, tmp_path):
+    for name, ids in zip(("train", "test"), IDS, strict=True):
+        (tmp_path / f"{name}.txt").write_text("\n".join(ids))
+    ids = ("--ids", tmp_path / "train.txt", tmp_path / "test.txt")
+    shown = memtools("checkpoints", "reorder", tfds.root, *ids, "--to", tmp_path / "to")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert RunStore.open(tmp_path / "to" / "tfds").sweep.order == "official"
+    shown = memtools("checkpoints", "reorder", tfds.root, *ids[:2], ids[1], "--to", tmp_path / "b")
+    assert shown.returncode == 5 and len(shown.stderr.splitlines()) == 2
