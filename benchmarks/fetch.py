@@ -25,7 +25,6 @@ import json
 import os
 import random
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -35,22 +34,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from webserver import serving
+
 PART = 95_000_000  # bytes
 PARTS = ("p_aa.bin", "p_ab.bin", "p_ac.bin")
 SIZE = PART * len(PARTS)
 LARGE = 5 << 30  # bytes
 MEMTOOLS = str(Path(sys.executable).with_name("memtools"))
-
-NGINX = """
-worker_processes 1; pid nginx.pid; error_log error.log; daemon off;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; sendfile on; tcp_nopush on;
-  client_body_temp_path t; proxy_temp_path t;
-  fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;
-  server {{ listen 127.0.0.1:{port}; root www; }}
-}}
-"""
 
 ENTRY = """
 [[artifact]]
@@ -93,6 +83,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=arguments.dir, prefix="bench-") as directory,
         serving(Path(directory)) as base,
     ):
+        write_files(Path(directory) / "www")
         run(Path(directory) / "downloads", base, quick=arguments.quick)
 
 
@@ -240,29 +231,6 @@ def floor_seconds(downloads: Path) -> float:
     return statistics.median(imports) + time.perf_counter() - start
 
 
-@contextlib.contextmanager
-def serving(directory: Path) -> Iterator[str]:
-    """An nginx on loopback that serves the parts and a registry; yields its URL."""
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        raise SystemExit("nginx is not installed (apt-get install nginx-light)")
-    www = directory / "www"
-    www.mkdir()
-    write_files(www)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (directory / "nginx.conf").write_text(NGINX.format(port=port))
-    directory.chmod(0o755)  # nginx's workers run as another user
-    command = (nginx, "-e", "error.log", "-p", str(directory), "-c", "nginx.conf")
-    server = subprocess.Popen(command)
-    try:
-        wait_for(port)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.terminate()
-        server.wait()
-
-
 def write_files(www: Path) -> None:
     """The parts, a sparse file of 5 GB, and the registry that promises them."""
     whole, entry = hashlib.md5(usedforsecurity=False), ""
@@ -280,14 +248,6 @@ def write_files(www: Path) -> None:
         + ENTRY.format(name="large")
         + f'size = {LARGE}\n[[artifact.parts]]\nurl = "large.bin"\n'
     )
-
-
-def wait_for(port: int) -> None:
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.05)
-    raise SystemExit("nginx does not answer")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ from memtools.runs.importers import import_aux
 from memtools.runs.store import RunStore
 from memtools.transfer.patience import Patience
 
+SCRIPT = Path(sys.executable).with_name("memtools")
 QUICK = Terms(patience=Patience(connect=2, read=1, tries=4, first_delay=0.001))
 STEP = 2_000_000  # bytes between two halts
 
@@ -366,6 +369,18 @@ def test_a_second_process_on_the_same_directory_is_refused(released, file, tmp_p
     lock = locked(tmp_path / "to" / ".gathering", wait=False, waiting=lambda: None)
     with lock, pytest.raises(BusyError):
         collect(released(str(file)), tmp_path / "to")
+
+
+def test_an_interrupt_ends_it_soon_and_keeps_what_was_done(url, archive, tmp_path):
+    command = [SCRIPT, "checkpoints", "aux", url("slow/3000"), "--md5", archive.md5]
+    command += ["--to", tmp_path / "to"]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "to" / "provisional" / "0.1").exists():
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, words = child.communicate(timeout=5)
+    assert (child.returncode, words) == (130, "interrupted; what was done is kept\n")
+    assert not (tmp_path / "to" / "0.1").exists()
 
 
 def test_from_the_command_line_and_through_a_pipe(archive, file, url, memtools, expected, tmp_path):
