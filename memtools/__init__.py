@@ -22,6 +22,7 @@ _HOMES = {
     "fetch": "memtools.artifacts.fetcher",
     "join": "memtools.artifacts.fetcher",
     "load": "memtools.artifacts.loader",
+    "publish": "memtools.artifacts.bundle",
     "read_records": "memtools.tfrecords.reader",
     "select": "memtools.estimates.selection",
     "verify": "memtools.artifacts.checker",
@@ -29,6 +30,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from memtools.artifacts.bundle import publish as publish
     from memtools.artifacts.checker import verify as verify
     from memtools.artifacts.fetcher import fetch as fetch
     from memtools.artifacts.fetcher import join as join
@@ -48,6 +50,7 @@ __all__ = [
     "fetch",
     "join",
     "load",
+    "publish",
     "read_records",
     "select",
     "verify",

@@ -25,6 +25,7 @@ from memtools_cli import (
     checkpoints,
     estimates,
     estimation,
+    publication,
     runs,
     sweeps,
     tfrecords,
@@ -92,6 +93,7 @@ artifacts.add_to(app)
 estimates.add_to(app)
 alignment.add_to(app)
 estimation.add_to(app)
+publication.add_to(app)
 runs.add_to(app)
 tfrecords.add_to(app)
 training.add_to(app)

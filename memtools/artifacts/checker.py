@@ -94,7 +94,7 @@ def verify(
         )
     found = recognise(registry, path)
     if found is None:
-        kind = _check_meaning(None, path, names=names)
+        kind = check_meaning(None, path, names=names)
         return Verdict(None, path, read_digests(path, ALGORITHMS), (), kind)
     return check(found, path)
 
@@ -102,7 +102,7 @@ def verify(
 def check(artifact: Artifact, path: Path) -> Verdict:
     """Compare every digest that is known, then read every array."""
     digests, expected = _check_digests(artifact, path)
-    kind = _check_meaning(artifact, path, names=artifact.checkable)
+    kind = check_meaning(artifact, path, names=artifact.checkable)
     return Verdict(artifact, path, digests, tuple(expected), kind)
 
 
@@ -113,7 +113,7 @@ def require_proven(artifact: Artifact, path: Path) -> None:
         _check_digests(artifact, path)
 
 
-def _check_meaning(artifact: Artifact | None, path: Path, *, names: bool) -> str:
+def check_meaning(artifact: Artifact | None, path: Path, *, names: bool) -> str:
     """What the arrays of a file are, all of them read; empty for models."""
     if artifact is not None and artifact.kind == "checkpoints":
         return ""

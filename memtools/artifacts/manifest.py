@@ -1,6 +1,7 @@
-"""A registry file, parsed strictly: a mistake is named by file and line.
+"""A registry file, parsed strictly, so that a mistake is named by file and line; and written.
 
     parse_registry(text, where="mine.toml", base="https://example.org/data/")
+    write_registry(artifact)             # the text that is parsed so
 
 The file is TOML: `[[artifact]]` tables with the fields of `Artifact`, each with
 `[[artifact.parts]]` tables with the fields of `Part`, in the order in which the
@@ -22,6 +23,8 @@ import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+import tomli_w
 
 from memtools.artifacts.registry import KINDS, ORDERS, Artifact, Part, Registry
 from memtools.errors import ConfigError
@@ -49,6 +52,13 @@ def parse_registry(text: str, *, where: str, base: str) -> Registry:
     except (ValueError, RecursionError) as error:  # also a number that no int takes, deep nesting
         raise ConfigError(f"{where}: not valid TOML: {error}", hint="correct the file") from error
     return _Parser(text, where, base).registry(document)
+
+
+def write_registry(artifact: Artifact) -> str:
+    """The TOML text of a registry of one artifact; what is not known or false is left out."""
+    facts = {key: value for key, value in dataclasses.asdict(artifact).items() if value}
+    parts = [{key: value for key, value in part.items() if value} for part in facts["parts"]]
+    return tomli_w.dumps({"artifact": [{**facts, "parts": parts}]})
 
 
 class _Parser:
