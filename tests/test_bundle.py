@@ -30,9 +30,11 @@ from memtools.errors import (
     SchemaError,
 )
 from memtools.estimates.about import About
-from memtools.estimates.model import Estimates
+from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.scores import Scores
+from memtools.runs.record import RunRecord, RunSpec
+from memtools.runs.store import RunStore, Sweep
 
 ABOUT = About(dataset="cifar100", order="official", definition="by class; 400 runs, ratio 0.7")
 PART = 10_000  # bytes, in place of 95 MB
@@ -122,6 +124,22 @@ def test_a_flipped_byte_on_the_host_is_named_by_whoever_fetches(
     with pytest.raises(ChecksumError, match=r"^mine_split_ac\.bin: git_blob is"):
         memtools.fetch("mine", tmp_path / "to", registries=[server.url("registry.toml")])
     assert not (tmp_path / "to" / "mine.npz").exists()
+
+
+def test_what_memtools_estimates_from_runs_needs_no_words(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    examples = ExampleIndex(About(), np.arange(30) % 3, None, np.arange(15) % 3, None)
+    sweep = Sweep("digits", "official", 0.7, 30, 15, "small MLP", {})
+    store = RunStore.create(tmp_path / "runs", sweep, examples)
+    for run in range(40):
+        mask, train, test = rng.random(30) < 0.7, rng.random(30) < 0.8, rng.random(15) < 0.6
+        store.add(RunRecord(RunSpec(run, sweep.digest), mask, train, test))
+    path = saved(memtools.estimate([store]), tmp_path / "estimates.npz")
+    registry = publish(path, tmp_path / "site")
+    theirs = memtools.load("mine", registries=[registry])
+    assert (theirs.about.dataset, theirs.about.order) == ("digits", "official")
+    assert "40 runs, ratio 0.7, small MLP" in theirs.about.definition
+    assert "\n- runs: 40\n" in (tmp_path / "site" / "README.md").read_text()
 
 
 def saved(thing: Any, path: Path) -> Path:
@@ -388,7 +406,7 @@ def test_what_could_not_be_fetched_is_refused(
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'example.org' is not the address"):
+    with pytest.raises(ConfigError, match=r"'example\.org' is not the address"):
         Imprint(url="example.org")
 
 
@@ -426,7 +444,7 @@ def test_without_room_nothing_is_begun(
 ) -> None:
     free = shutil.disk_usage(tmp_path)._replace(free=20_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
-    with pytest.raises(DiskError, match="mine needs .* which has 20,000 B free"):
+    with pytest.raises(DiskError, match=r"mine needs .* which has 20,000 B free"):
         publish(mine, tmp_path / "site")
     assert os.listdir(tmp_path / "site") == []
 

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from worlds import artifact
 
-from memtools.artifacts.manifest import builtin_registry, parse_registry
+from memtools.artifacts.manifest import builtin_registry, parse_registry, write_registry
 from memtools.artifacts.registry import Registry
 from memtools.errors import ConfigError
 
@@ -471,3 +471,8 @@ def test_whatever_file_name_is_taken_stays_inside_its_directory(name, tmp_path_f
     assert path.parent == directory
     assert path.resolve().parent == directory.resolve()
     assert path.name == name
+
+
+@pytest.mark.parametrize("known", builtin_registry().artifacts.values(), ids=lambda each: each.name)
+def test_what_is_written_is_read_as_the_same(known):
+    assert parse(write_registry(known)).artifacts == {known.name: known}

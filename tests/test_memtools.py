@@ -126,7 +126,7 @@ def test_everything_that_is_promised_is_there():
     assert {"fetch", "join", "verify"} <= set(memtools.__all__)
 
 
-@pytest.mark.parametrize("name", ["fetch", "join", "verify"])
+@pytest.mark.parametrize("name", ["fetch", "join", "publish", "verify"])
 def test_what_users_call_is_the_function_of_its_module(name):
     home = importlib.import_module(memtools._HOMES[name])
     assert getattr(memtools, name) is getattr(home, name)

@@ -1,9 +1,12 @@
 """Facts about arrays, and histograms in text."""
 
 import numpy as np
+import pytest
 from worlds import published_arrays
 
-from memtools.estimates.summary import bars, histogram, summarise
+from memtools.errors import SchemaError
+from memtools.estimates.npz import Npz, write_npz
+from memtools.estimates.summary import bars, histogram, outline, summarise
 
 
 def test_arrays_of_each_class_are_one_line():
@@ -16,6 +19,22 @@ def test_arrays_of_each_class_are_one_line():
     assert (matrices.low, matrices.high) == (float(every.min()), float(every.max()))
     assert facts["tr_mem"].n_nan == 1 and facts["tr_mem"].low >= 0
     assert matrices.in_words[:3] == ("infl_matrix_class{K} (3)", "float32", "4x2 to 6x2")
+
+
+def test_an_outline_has_all_but_the_ranges_and_reads_no_numbers(tmp_path):
+    arrays = published_arrays([4000, 6000, 5000], 2)
+    write_npz(tmp_path / "a.npz", arrays)
+    data = (tmp_path / "a.npz").read_bytes()
+    numbers = arrays["tr_mem"].tobytes()
+    assert data.count(numbers) == 1
+    (tmp_path / "a.npz").write_bytes(data.replace(numbers, numbers[::-1]))
+    with Npz(tmp_path / "a.npz") as damaged:
+        with pytest.raises(SchemaError):
+            summarise(damaged)
+        of_file = outline(damaged)
+    assert of_file == outline(arrays)
+    facts = [each.in_words[:3] for each in summarise(arrays)]
+    assert [each.in_words for each in of_file] == [(*words, "") for words in facts]
 
 
 def test_names_and_empty_arrays_have_no_range():

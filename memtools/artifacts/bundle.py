@@ -168,7 +168,8 @@ def _cut(draft: Artifact, size: int, part_size: int) -> list[tuple[str, int]]:
 def _read(source: BinaryIO, n_bytes: int, path: Path) -> Iterator[bytes]:
     """The next bytes of a file, chunk by chunk."""
     while n_bytes:
-        data = source.read(min(CHUNK, n_bytes))
+        with disk_errors(path):
+            data = source.read(min(CHUNK, n_bytes))
         if not data:
             raise _changing(path)
         n_bytes -= len(data)
@@ -203,16 +204,17 @@ def _lacking(to: Path, artifact: Artifact, texts: Mapping[str, bytes]) -> list[s
     ConfigError for a folder that holds anything but what an earlier start has left.
     """
     ours = [*(part.file for part in artifact.parts), *texts]
-    for file in ours:
-        (to / f"{file}.tmp").unlink(missing_ok=True)  # of a start that was killed
+    unfinished = {f"{file}.tmp" for file in ours}  # of a start that was killed
     right = {file for file, text in texts.items() if _holds(to / file, text)}
     right |= {part.file for part in artifact.parts if _is_copy(to / part.file, part)}
-    others = {path.name for path in to.iterdir()} - right - {_LOCK, REPORT}
+    others = {path.name for path in to.iterdir()} - right - unfinished - {_LOCK, REPORT}
     if others and "registry.toml" not in right:
         raise ConfigError(
             f"{to} is not empty, and {min(others)} is not of this publication",
             hint="choose an empty folder: each publication has one of its own",
         )
+    for file in unfinished:
+        (to / file).unlink(missing_ok=True)
     return [file for file in ours if file not in right]
 
 
@@ -228,7 +230,7 @@ def _is_copy(path: Path, part: Part) -> bool:
 
 def _copy(path: Path, to: Path, artifact: Artifact, lacking: list[str]) -> None:
     """Write the parts that are lacking; the bytes must be those that were measured."""
-    with path.open("rb", buffering=0) as source, bars() as show:
+    with disk_errors(path), path.open("rb", buffering=0) as source, bars() as show:
         for part in artifact.parts:
             n_bytes = part.size or 0
             if part.file not in lacking:
