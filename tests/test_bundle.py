@@ -387,7 +387,6 @@ def test_a_file_that_says_nothing_needs_words_and_takes_them(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"name": ""}, "name is missing"),
         ({"name": "Mine"}, "'Mine' is not a name"),
         ({"name": "../mine"}, "is not a name"),
         ({"name": "con"}, "'con.npz' is not a plain file name"),
@@ -403,6 +402,22 @@ def test_what_could_not_be_fetched_is_refused(
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
         publish(mine, tmp_path / "site", **options)
     assert caught.value.hint and not (tmp_path / "site").exists()
+
+
+def test_without_a_name_it_is_that_of_the_folder(mine: Path, tmp_path: Path) -> None:
+    registry = memtools.publish(mine, tmp_path / "my-influence")
+    assert 'name = "my-influence"' in registry.read_text()
+    with pytest.raises(ConfigError, match="'My site' is not a name"):
+        memtools.publish(mine, tmp_path / "My site")
+
+
+def test_a_doubt_about_the_numbers_goes_with_them(
+    mine: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = publish(mine, tmp_path / "site", about=About(doubt="2 of 60 runs are half-trained"))
+    assert "published with a doubt: 2 of 60 runs are half-trained" in caplog.text
+    assert memtools.load("mine", registries=[registry]).about.doubt.startswith("2 of 60 runs")
+    assert "- doubt: 2 of 60" in (tmp_path / "site" / "README.md").read_text()
 
 
 def test_an_address_that_is_none_is_refused() -> None:

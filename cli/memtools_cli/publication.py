@@ -24,7 +24,12 @@ def publish(
     to: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder to fill: new, empty, or begun.")
     ],
-    name: Annotated[str, typer.Option(help="What others will type to fetch it: a-z, 0-9, '._-'.")],
+    name: Annotated[
+        str,
+        typer.Option(
+            help="What others will type to fetch it: a-z, 0-9, '._-'; else the folder's name."
+        ),
+    ] = "",
     dataset: Annotated[str, typer.Option(help="The data set, if the file does not say.")] = "",
     order: Annotated[
         str,

@@ -1,6 +1,6 @@
 """The way back: a file of estimates becomes a folder that others fetch from any static host.
 
-    publish(Path("estimates.npz"), Path("site/mine"), name="mine")   # site/mine/registry.toml
+    publish(Path("estimates.npz"), Path("site/mine"))    # site/mine/registry.toml
     # put the folder anywhere; then: memtools fetch mine --registry https://.../registry.toml
 
 The folder holds the file under its new name, or in parts where it is larger than a host may
@@ -55,7 +55,7 @@ def publish(
     path: Path | str,
     to: Path | str,
     *,
-    name: str,
+    name: str = "",
     about: About | None = None,
     imprint: Imprint | None = None,
     names: bool = False,
@@ -64,7 +64,8 @@ def publish(
     """The registry.toml of a folder that holds a file of estimates for others to fetch.
 
     path: an npz of the published schema, fetched or made here; a list of pairs; C-scores.
-    to: the folder: new, empty, or begun with the same file. name: what others will type.
+    to: the folder: new, empty, or begun with the same file. name: what others will type; that of
+    the folder, if it is not given.
     about: what the file does not say of itself, or says wrong. imprint: what only the
     publisher knows. names: as for `memtools.load`. part_size: bytes of each part but the last.
 
@@ -73,6 +74,7 @@ def publish(
     BusyError if another process is publishing there.
     """
     path, to, imprint = Path(path), Path(to), imprint or Imprint()
+    name = name or to.absolute().name
     said = load(path, names=names).about
     trusted = names or bool(said.digest)  # a digest is said only of what was proven
     arrays = open_arrays(path, names=trusted)
@@ -88,6 +90,8 @@ def publish(
         "registry.toml": write_registry(artifact),
     }
     _put(path, to, artifact, {file: text.encode() for file, text in texts.items()})
+    if artifact.doubt:
+        log.warning("%s is published with a doubt: %s", name, artifact.doubt)
     if imprint.lacking:
         log.info("croissant.json should also have: %s", ", ".join(imprint.lacking))
     return to / "registry.toml"

@@ -42,7 +42,8 @@ def estimate(
     """Memorization and influence by class, with errors and counts, from runs of one sweep.
 
     stores: of the same configuration; a run that two of them have counts once. converged: runs
-    whose training accuracy is below this share of the median run's are named in a warning.
+    whose training accuracy is below this share of the median run's are named in a warning, and in
+    the doubt that goes with the estimates.
 
     Raises ConfigError for stores of different sweeps or without runs; SweepError, with
     `strict`, if a run has not converged.
@@ -50,10 +51,11 @@ def estimate(
     sweep = one_sweep(stores)
     gate = Gate(converged)
     outcomes = Outcomes.of(gate.watch(unique_runs(stores)), sweep.n_train, sweep.n_test)
-    gate.close(strict=strict)
+    doubt = gate.close(strict=strict)
     examples = stores[0].examples
     statistics = Statistics.empty(examples, sweep.n_train, sweep.n_test).add(outcomes)
-    return finish(statistics, examples, describe(stores, statistics.n_runs, DEFINITION))
+    about = describe(stores, statistics.n_runs, DEFINITION)
+    return finish(statistics, examples, dataclasses.replace(about, doubt=doubt))
 
 
 def finish(statistics: Statistics, examples: ExampleIndex, about: About) -> Estimates:
@@ -147,14 +149,14 @@ class Gate:
             self._accuracies[record.spec.run_id] = record.accuracy_in
             yield record
 
-    def close(self, *, strict: bool) -> None:
-        """Warn of the runs below the bar, or raise SweepError."""
+    def close(self, *, strict: bool) -> str:
+        """Words about the runs below the bar, after a warning; SweepError instead, if `strict`."""
         if not self._accuracies:
-            return
+            return ""
         bar = self._share * float(np.median(list(self._accuracies.values())))
         low = sorted(run for run, accuracy in self._accuracies.items() if accuracy < bar)
         if not low:
-            return
+            return ""
         shown = ", ".join(f"{run} ({self._accuracies[run]:.3f})" for run in low[:20])
         rest = f" and {len(low) - 20} more" if len(low) > 20 else ""
         what = (
@@ -166,6 +168,7 @@ class Gate:
                 what, failed_run_ids=low, hint="train them longer, or take them out of the store"
             )
         _log.warning("%s; scores of half-trained models are no estimates", what)
+        return what
 
 
 def one_sweep(stores: Sequence[RunStore]) -> Sweep:

@@ -100,8 +100,9 @@ def test_runs_that_did_not_converge_are_named_or_refused(bits, tmp_path, caplog)
     train[7], train[9] = False, False
     store = stored(tmp_path / "runs", (mask, train, test))
     with caplog.at_level(logging.WARNING, logger="memtools.estimation"):
-        estimate([store])
-    assert "2 of 60 runs have a training accuracy below 0.950: 7 (0.000), 9 (0.000)" in caplog.text
+        found = estimate([store])
+    words = "2 of 60 runs have a training accuracy below 0.950: 7 (0.000), 9 (0.000)"
+    assert words in caplog.text and found.about.doubt == words
     with pytest.raises(SweepError) as caught:
         estimate([store], strict=True)
     assert caught.value.failed_run_ids == (7, 9)
