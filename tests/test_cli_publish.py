@@ -65,7 +65,7 @@ def test_what_a_file_does_not_say_is_said_by_options(memtools: Run, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("FILE",), 2, "Missing option '--name'"),
+        (("FILE", "--name", "Mine"), 2, "'Mine' is not a name"),
         (("FILE", "--name", "My"), 2, "'My' is not a name: use a-z, 0-9, '.', '_', '-'"),
         (("FILE", "--name", "imagenet-pairs"), 2, "'imagenet-pairs' is already taken"),
         (("FILE", "--name", "x", "--order", "mine"), 2, "order is 'mine', not one of official"),
