@@ -132,6 +132,40 @@ def run_of(name: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
+def read_aux(name: str, run_id: int, data: bytes) -> Outcome:
+    """One run, from the bytes of its aux_arrays.npz, called `name`.
+
+    Both parts of the training set are put back into one order, which is proven to be one.
+
+    Raises RecordError if it is damaged, or if an index is missing or there twice.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as npz:
+            arrays: dict[str, Any] = {key: npz[key] for key in npz.files}
+        inside, outside, test = (arrays[f"index_{part}"] for part in ("train", "removed", "test"))
+        train_correct = np.zeros(len(inside) + len(outside), np.bool_)
+        mask, test_correct = np.zeros_like(train_correct), np.zeros(len(test), np.bool_)
+        for index, n in ((np.concatenate([inside, outside]), len(mask)), (test, len(test))):
+            if not np.array_equal(np.sort(index), np.arange(n)):
+                raise RecordError(f"{name}: an index is missing or there twice", hint=_HINT)
+        mask[inside] = True
+        for index, part, into in (
+            (inside, "train", train_correct),
+            (outside, "removed", train_correct),
+            (test, "test", test_correct),
+        ):
+            correct = _as_bool(arrays[f"correctness_{part}"], f"{name}, {part}")
+            if correct.shape != index.shape:
+                raise RecordError(
+                    f"{name}: {part} has {index.size} indices and {correct.size} outcomes",
+                    hint=_HINT,
+                )
+            into[index] = correct
+        return Outcome(run_id, mask, train_correct, test_correct)
+    except (KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise RecordError(f"{name} is damaged: {error}", hint=_HINT) from error
+
+
 class AuxImporter:
     """Puts what the released models got right into a store for each ratio.
 
@@ -160,7 +194,7 @@ class AuxImporter:
     def add(self, name: str, data: bytes) -> None:
         """One member that `run_of` knows; RecordError if it is damaged or of other examples."""
         ratio, run_id = run_of(name) or ("", -1)
-        outcome = _from_aux(name, run_id, data)
+        outcome = read_aux(name, run_id, data)
         if self._ordering:
             outcome = self._ordering.applied(outcome)
         if ratio not in self._importers:
@@ -236,35 +270,6 @@ def _in_directory(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.glob("**/aux_arrays.npz")):
         with disk_errors(path):
             yield path.relative_to(root.parent).as_posix(), path.read_bytes()
-
-
-def _from_aux(name: str, run_id: int, data: bytes) -> Outcome:
-    """Put both parts of the training set back into one order, and prove that it is one."""
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as npz:
-            arrays: dict[str, Any] = {key: npz[key] for key in npz.files}
-        inside, outside, test = (arrays[f"index_{part}"] for part in ("train", "removed", "test"))
-        train_correct = np.zeros(len(inside) + len(outside), np.bool_)
-        mask, test_correct = np.zeros_like(train_correct), np.zeros(len(test), np.bool_)
-        for index, n in ((np.concatenate([inside, outside]), len(mask)), (test, len(test))):
-            if not np.array_equal(np.sort(index), np.arange(n)):
-                raise RecordError(f"{name}: an index is missing or there twice", hint=_HINT)
-        mask[inside] = True
-        for index, part, into in (
-            (inside, "train", train_correct),
-            (outside, "removed", train_correct),
-            (test, "test", test_correct),
-        ):
-            correct = _as_bool(arrays[f"correctness_{part}"], f"{name}, {part}")
-            if correct.shape != index.shape:
-                raise RecordError(
-                    f"{name}: {part} has {index.size} indices and {correct.size} outcomes",
-                    hint=_HINT,
-                )
-            into[index] = correct
-        return Outcome(run_id, mask, train_correct, test_correct)
-    except (KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
-        raise RecordError(f"{name} is damaged: {error}", hint=_HINT) from error
 
 
 def _yes_or_no(path: Path, name: str) -> Array:

@@ -58,10 +58,14 @@ class Examples:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset(Examples):
-    """train_images, test_images: uint8 or float32 [n, ...], floats within [0, 1]."""
+    """train_images, test_images: uint8 or float32 [n, ...], floats within [0, 1].
+
+    tfds_rows: int64 [n_train], [n_test], which row of TFDS each is; None for other data.
+    """
 
     train_images: Array
     test_images: Array
+    tfds_rows: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -97,16 +101,19 @@ def load_dataset(config: Config) -> Dataset | Records:
 
 def load_arrays(config: Config) -> Dataset:
     """As `load_dataset`, for data that fit in memory."""
-    scheme, colon, name = config.dataset.partition(":")
-    if config.dataset == "digits":
-        data = _digits()
-    elif colon and scheme == "tfds":
+    return _with_flipped(read_arrays(config.dataset), config)
+
+
+def read_arrays(source: str) -> Dataset:
+    """`digits`, `tfds:NAME`, or the path of an npz, as they are; ConfigError if it is none."""
+    scheme, colon, name = source.partition(":")
+    if source == "digits":
+        return _digits()
+    if colon and scheme == "tfds":
         from memtools.training.tfds_arrays import read  # needs TensorFlow
 
-        data = read(name)
-    else:
-        data = _npz(Path(config.dataset))
-    return _with_flipped(data, config)
+        return read(name)
+    return _npz(Path(source))
 
 
 def _digits() -> Dataset:

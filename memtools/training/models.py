@@ -11,7 +11,8 @@
                         mean and deviation off the pixels itself
 
 Batch normalisation has momentum .9 and epsilon 1e-5 everywhere. Layouts: Feldman & Zhang 2020,
-appendix, and the released checkpoints.
+appendix, and the released checkpoints. Layers of the last two bear the names under which PyTorch
+knows them, those of torchvision for the ResNet: released weights find their place by these.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from memtools.training.config import Precision
 
 Tensor = Any
 
-_MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of ImageNet's pixels within [0, 1]
+IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of pixels in [0, 1]
 
 
 def build_model(
@@ -105,56 +106,97 @@ def _preactivation_block(x: Tensor, channels: int, stride: int, bottleneck: bool
 
 
 def _inception(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
-    x = _conv_norm_relu(x, 96, 3)
-    for blocks, down in (
-        (((32, 32), (32, 48)), 160),
-        (((112, 48), (96, 64), (80, 80), (48, 96)), 240),
-        (((176, 160), (176, 160)), 0),
+    x = _unit(x, 96, 3, name="conv1")
+    for stage, (blocks, down) in enumerate(
+        (
+            (((32, 32), (32, 48)), 160),
+            (((112, 48), (96, 64), (80, 80), (48, 96)), 240),
+            (((176, 160), (176, 160)), 0),
+        ),
+        1,
     ):
-        for narrow, wide in blocks:
-            sides = [_conv_norm_relu(x, narrow, 1), _conv_norm_relu(x, wide, 3)]
+        for block, (narrow, wide) in enumerate(blocks):
+            at = f"stage{stage}.body.{block}"
+            sides = [
+                _unit(x, narrow, 1, name=f"{at}.conv1x1"),
+                _unit(x, wide, 3, name=f"{at}.conv3x3"),
+            ]
             x = layers.Concatenate()(sides)
         if down:
-            x = _conv_norm_relu(x, down, 3, 2)
-    return _logits(n_classes)(layers.GlobalMaxPooling2D()(x))
+            x = _unit(x, down, 3, 2, name=f"stage{stage}.downsample")
+    return _logits(n_classes, name="pred")(layers.GlobalMaxPooling2D()(x))
+
+
+def _unit(x: Tensor, channels: int, size: int, stride: int = 1, *, name: str) -> Tensor:
+    """Convolution, norm, ReLU."""
+    return _norm_relu(_conv(x, channels, size, stride, name=f"{name}.conv"), name=f"{name}.bn")
 
 
 def _imagenet_resnet50(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
-    x = layers.Normalization(mean=_MEAN, variance=[std**2 for std in _STD])(x)
-    x = _conv_norm_relu(x, 64, 7, 2)
+    x = layers.Normalization(mean=IMAGENET_MEAN, variance=[std**2 for std in IMAGENET_STD])(x)
+    x = _norm_relu(_centred_conv(x, 64, 7, 2, name="conv1"), name="bn1")
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     for stage, n_blocks in enumerate((3, 4, 6, 3)):
         for block in range(n_blocks):
-            channels, stride = 64 << stage, 2 if stage > 0 and block == 0 else 1
-            y = _conv_norm_relu(x, channels, 1)
-            y = _conv_norm_relu(y, channels, 3, stride)
-            y = _norm(_conv(y, 4 * channels, 1), gamma="zeros")
-            if block == 0:
-                x = _norm(_conv(x, 4 * channels, 1, stride))
-            x = layers.ReLU()(layers.Add()([x, y]))
-    return _logits(n_classes)(layers.GlobalAveragePooling2D()(x))
+            stride = 2 if stage > 0 and block == 0 else 1
+            x = _bottleneck(x, 64 << stage, stride, block == 0, f"layer{stage + 1}.{block}")
+    return _logits(n_classes, name="fc")(layers.GlobalAveragePooling2D()(x))
 
 
-def _logits(n_classes: int, kernel: str = "glorot_uniform") -> layers.Dense:
-    return layers.Dense(n_classes, kernel_initializer=kernel, dtype="float32")
+def _bottleneck(x: Tensor, channels: int, stride: int, projects: bool, at: str) -> Tensor:
+    """1x1, 3x3 with the stride, 1x1; added to the input, which is projected where that is said."""
+    out = 4 * channels
+    y = _norm_relu(_conv(x, channels, 1, name=f"{at}.conv1"), name=f"{at}.bn1")
+    y = _norm_relu(_centred_conv(y, channels, 3, stride, name=f"{at}.conv2"), name=f"{at}.bn2")
+    y = _norm(_conv(y, out, 1, name=f"{at}.conv3"), gamma="zeros", name=f"{at}.bn3")
+    if projects:
+        x = _conv(x, out, 1, stride, name=f"{at}.downsample.0")
+        x = _norm(x, name=f"{at}.downsample.1")
+    return layers.ReLU()(layers.Add()([x, y]))
 
 
-def _conv(x: Tensor, channels: int, size: int, stride: int = 1) -> Tensor:
+def _centred_conv(x: Tensor, channels: int, size: int, stride: int, *, name: str) -> Tensor:
+    """Padded alike on both sides; "same" would pad an even side with a stride less at its begin."""
+    if stride == 1:
+        return _conv(x, channels, size, name=name)
+    x = layers.ZeroPadding2D(size // 2)(x)
+    return _conv(x, channels, size, stride, name=name, padding="valid")
+
+
+def _logits(
+    n_classes: int, kernel: str = "glorot_uniform", name: str | None = None
+) -> layers.Dense:
+    return layers.Dense(n_classes, kernel_initializer=kernel, dtype="float32", name=name)
+
+
+def _conv(
+    x: Tensor,
+    channels: int,
+    size: int,
+    stride: int = 1,
+    *,
+    name: str | None = None,
+    padding: str = "same",
+) -> Tensor:
     return layers.Conv2D(
-        channels, size, stride, "same", use_bias=False, kernel_initializer="he_normal"
+        channels,
+        size,
+        stride,
+        padding,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
     )(x)
 
 
-def _norm(x: Tensor, gamma: str = "ones") -> Tensor:
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)(x)
+def _norm(x: Tensor, gamma: str = "ones", name: str | None = None) -> Tensor:
+    return layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=name
+    )(x)
 
 
-def _norm_relu(x: Tensor) -> Tensor:
-    return layers.ReLU()(_norm(x))
-
-
-def _conv_norm_relu(x: Tensor, channels: int, size: int, stride: int = 1) -> Tensor:
-    return _norm_relu(_conv(x, channels, size, stride))
+def _norm_relu(x: Tensor, name: str | None = None) -> Tensor:
+    return layers.ReLU()(_norm(x, name=name))
 
 
 @contextlib.contextmanager

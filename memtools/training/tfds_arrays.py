@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -40,20 +41,35 @@ def read(name: str) -> Dataset:
     except _NOT_THERE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"TFDS has no {name} here: {reason}", hint=by_hand) from error
-    sides = [_arrays(builder, split) for split in ("train", "test")]
-    orders = {order for order, _, _ in sides}
-    order = orders.pop() if len(orders) == 1 else "tfds"
-    (_, train_images, train_labels), (_, test_images, test_labels) = sides
-    return Dataset(name, order, train_labels, test_labels, NONE, train_images, test_images)
+    train, test = (_arrays(builder, split) for split in ("train", "test"))
+    return Dataset(
+        name,
+        "official" if train.official and test.official else "tfds",
+        train.labels,
+        test.labels,
+        NONE,
+        train.images,
+        test.images,
+        (train.rows, test.rows),
+    )
 
 
-def _arrays(builder: tfds.core.DatasetBuilder, split: str) -> tuple[str, Array, NDArray[np.int64]]:
+class _Split(NamedTuple):
+    """official: whether ids put it into that order. rows: where TFDS has each example."""
+
+    official: bool
+    rows: NDArray[np.int64]
+    images: Array
+    labels: NDArray[np.int64]
+
+
+def _arrays(builder: tfds.core.DatasetBuilder, split: str) -> _Split:
     dataset = builder.as_dataset(split=split, shuffle_files=False)
     rows = list(dataset.as_numpy_iterator())
     images = np.stack([row["image"] for row in rows])
     labels = np.array([row["label"] for row in rows], np.int64)
     found = [_ID.fullmatch(row.get("id", b"")) for row in rows]
     if not all(found):
-        return "tfds", images, labels
+        return _Split(False, np.arange(len(rows)), images, labels)
     place = np.argsort([int(match[1]) for match in found if match])
-    return "official", images[place], labels[place]
+    return _Split(True, place, images[place], labels[place])
