@@ -188,7 +188,7 @@ def _centre_crop(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """The middle square, resized: `size` of `size + 32` of the shorter side."""
     shape = tf.io.extract_jpeg_shape(encoded)[:2]
     shorter = tf.cast(tf.reduce_min(shape), tf.float32)
-    side = tf.cast(tf.round(shorter * size / (size + CENTRE_PADDING)), tf.int32)
+    side = tf.cast(shorter * size / (size + CENTRE_PADDING), tf.int32)
     top, left = (shape[0] - side + 1) // 2, (shape[1] - side + 1) // 2
     return _cropped(encoded, tf.stack([top, left, side, side]), size)
 
@@ -211,7 +211,7 @@ def _random_crop(encoded: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
 def _cropped(encoded: tf.Tensor, window: tf.Tensor, size: int) -> tf.Tensor:
     """float32 [size, size, 3] within [0, 255], of a window [top, left, height, width]."""
     image = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
-    image = tf.image.resize(image, [size, size], method="bicubic")
+    image = tf.image.resize(image, [size, size])  # bilinear, as the released models saw it
     return tf.ensure_shape(image, [size, size, 3])
 
 
