@@ -49,7 +49,9 @@ class Stage(nn.Module):
     def __init__(self, inside: int, blocks: list[tuple[int, int]], down: int) -> None:
         super().__init__()
         widths = [inside, *(narrow + wide for narrow, wide in blocks)]
-        self.body = nn.Sequential(*(Block(n, *each) for n, each in zip(widths, blocks, strict=False)))
+        self.body = nn.Sequential(
+            *(Block(n, *each) for n, each in zip(widths, blocks, strict=False))
+        )
         self.downsample = Unit(widths[-1], down, 3, 2) if down else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

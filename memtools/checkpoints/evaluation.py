@@ -4,10 +4,10 @@
     [(part.name, part.n_mismatches) for part in parts]    # train, removed, test
 
 A run's aux_arrays.npz counts examples in the order that the authors read them in: of CIFAR that is
-the order of TFDS, of ImageNet that of the published index. `tfds:NAME` knows which row of TFDS each
-example is, and the records of `memtools tfrecords build` carry the index; of other data the order
-has to be that of the file. Nothing in the file says which image an index means: an order that is not
-the same shows in agreement by chance alone, and then the comparison is refused.
+the order of TFDS, of ImageNet that of the published index. `tfds:NAME` knows which row of TFDS
+each example is, and the records of `memtools tfrecords build` carry the index; other data must be
+in the order of the file. The file does not say which image an index means: that the order is
+another shows in agreement by chance alone, and then the comparison is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np

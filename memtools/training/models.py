@@ -34,7 +34,7 @@ IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of
 
 def build_model(
     name: str,
-    shape: Sequence[int],
+    shape: Sequence[int | None],
     *,
     n_classes: int,
     hidden: Sequence[int] = (),
@@ -43,6 +43,7 @@ def build_model(
 ) -> keras.Model:
     """A fresh network for images [*shape], within [0, 1]; ConfigError for a name that is none.
 
+    shape: height, width, channels; None for any height and width, which convolutions allow.
     precision: what layers compute in; weights and logits are float32. synchronized: whether norms
     take their statistics from all replicas.
     """

@@ -1,16 +1,13 @@
 """Converted weights give the same logits in PyTorch; skipped where PyTorch is not installed."""
 
-import json
-import sys
 from pathlib import Path
 
 import pytest
 from checkpoints.sonnet_models import normalised, pixels
 
-from memtools.checkpoints.conversion import facts, save
+from memtools.checkpoints.conversion import save
 
 torch = pytest.importorskip("torch", reason="PyTorch, which no extra of memtools brings")
-from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from torch import nn  # noqa: E402
 

@@ -172,7 +172,7 @@ def test_another_architecture_than_the_one_that_was_named_is_refused(inception):
 def test_a_model_that_nobody_released_is_refused(tmp_path):
     other = sonnet.nets.MLP([3, 4])
     other(tf.zeros([1, 2]))
-    with pytest.raises(SchemaError, match="no model that we know, but .*model/_layers/0/b"):
+    with pytest.raises(SchemaError, match=r"no model that we know, but .*model/_layers/0/b"):
         restore(saved(other, tmp_path))
 
 
@@ -210,7 +210,7 @@ def test_a_damaged_file_is_called_that(inception, tmp_path, which, damage):
 def test_a_data_file_that_is_not_there_is_named(inception, tmp_path):
     prefix, data, _ = copied(inception, tmp_path)
     data.unlink()
-    with pytest.raises(RecordError, match="ckpt-1.data-00000-of-00001"):
+    with pytest.raises(RecordError, match=r"ckpt-1\.data-00000-of-00001"):
         restore(prefix)
 
 
@@ -223,7 +223,7 @@ def test_a_checkpoint_is_found_by_prefix_index_directory_and_run(inception):
 def test_no_checkpoint_and_several_are_not_guessed_at(inception, tmp_path):
     with pytest.raises(ConfigError, match="holds no checkpoint"):
         find(tmp_path)
-    with pytest.raises(ConfigError, match="there is no checkpoint .*/ckpt-2$"):
+    with pytest.raises(ConfigError, match=r"there is no checkpoint .*/ckpt-2$"):
         find(inception.prefix.with_name("ckpt-2"))
     for name in ("ckpt-9.index", "ckpt-99.index"):
         (tmp_path / name).touch()

@@ -74,6 +74,8 @@ def test_cifar_of_tfds_comes_in_the_official_order(tmp_path, monkeypatch):
     assert np.array_equal(data.train_images[:, 0, 0, 0], np.arange(40))
     assert np.array_equal(data.train_labels, np.arange(40) % 5)
     assert np.array_equal(data.test_images[:, 5, 5, 2], np.arange(10))
+    assert [f"train_{k:05d}".encode() for k in np.argsort(data.tfds_rows[0])] == read
+    assert np.array_equal(np.sort(data.tfds_rows[1]), np.arange(10))
     builder = tfds.testing.DummyMnist(data_dir=tmp_path)  # has no ids
     builder.download_and_prepare()
     assert data_of("tfds:mnist").order == "tfds"
