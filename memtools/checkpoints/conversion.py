@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -107,7 +107,7 @@ def _writer(out: Path) -> Callable[[keras.Model, Path], None]:
             f"{out} is of no form that we write", hint=f"name it {', '.join(_WRITERS)}"
         )
     if out.suffix == ".safetensors":
-        _serialize({}, {})
+        _serializer()
     return _WRITERS[out.suffix]
 
 
@@ -119,12 +119,12 @@ def _write_keras(model: keras.Model, out: Path) -> None:
 
 
 def _write_safetensors(model: keras.Model, out: Path) -> None:
-    data = _serialize(tensors(model), facts(model))
+    data = _serializer()(tensors(model), facts(model))
     with disk_errors(out):
         write_atomically(out, data)
 
 
-def _serialize(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+def _serializer() -> Callable[[dict[str, Array], dict[str, str]], bytes]:
     try:
         from safetensors.numpy import save
     except ModuleNotFoundError as error:
@@ -132,7 +132,7 @@ def _serialize(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> byte
             "this needs safetensors, which is not installed",
             hint="pip install 'memtools[checkpoints]'",
         ) from error
-    return save(dict(arrays), dict(metadata))
+    return save
 
 
 def _write_npz(model: keras.Model, out: Path) -> None:

@@ -107,15 +107,13 @@ def _preactivation_block(x: Tensor, channels: int, stride: int, bottleneck: bool
 
 
 def _inception(x: Tensor, n_classes: int, _hidden: Sequence[int]) -> Tensor:
+    stages = (
+        (((32, 32), (32, 48)), 160),
+        (((112, 48), (96, 64), (80, 80), (48, 96)), 240),
+        (((176, 160), (176, 160)), 0),
+    )
     x = _unit(x, 96, 3, name="conv1")
-    for stage, (blocks, down) in enumerate(
-        (
-            (((32, 32), (32, 48)), 160),
-            (((112, 48), (96, 64), (80, 80), (48, 96)), 240),
-            (((176, 160), (176, 160)), 0),
-        ),
-        1,
-    ):
+    for stage, (blocks, down) in enumerate(stages, 1):
         for block, (narrow, wide) in enumerate(blocks):
             at = f"stage{stage}.body.{block}"
             sides = [
@@ -157,7 +155,10 @@ def _bottleneck(x: Tensor, channels: int, stride: int, projects: bool, at: str) 
 
 
 def _centred_conv(x: Tensor, channels: int, size: int, stride: int, *, name: str) -> Tensor:
-    """Padded alike on both sides; "same" would pad an even side with a stride less at its begin."""
+    """Padded alike at both ends, as by Sonnet and PyTorch; "same" pads less at the begin.
+
+    That is where it strides along an even side.
+    """
     if stride == 1:
         return _conv(x, channels, size, name=name)
     x = layers.ZeroPadding2D(size // 2)(x)
