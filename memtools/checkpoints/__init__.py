@@ -1,1 +1,1 @@
-"""The released models: archives of hundreds of gigabytes, read as they stream by."""
+"""The released models: archives of hundreds of gigabytes as they stream by; single models as ours."""
