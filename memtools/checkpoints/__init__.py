@@ -1,1 +1,1 @@
-"""The released models: archives of hundreds of gigabytes as they stream by; single models as ours."""
+"""The released models: archives of hundreds of gigabytes as they stream by; one model as ours."""
