@@ -9,6 +9,12 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SHOWN = {
     "quickstart": ["Estimates: memorization of 2,000 training examples", " pairs of "],
+    "checkpoints": [
+        "100 runs in ",
+        "miniature/0.7/42/checkpoints/ckpt-160.index",
+        "inception with 1,8",
+        "42.safetensors of 7",
+    ],
     "align_and_select": [
         "by file name; 300 labels agree",
         "refused: ",

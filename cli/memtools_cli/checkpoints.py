@@ -1,13 +1,16 @@
-"""checkpoints aux, get, reorder: what is in the released archives."""
+"""checkpoints aux, get, reorder, convert, evaluate: what the released archives hold."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memtools_cli.options import Mirror, Registries
+from memtools_cli.options import Json, Mirror, Registries
+from memtools_cli.output import print_table
 
 if TYPE_CHECKING:
     from memtools.checkpoints.harvest import Released, Terms
@@ -23,6 +26,13 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="NAME|URL|FILE|-", help="An artifact, an archive of that kind, or a pipe."
+    ),
+]
+Checkpoint = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CHECKPOINT",
+        help="The prefix .../ckpt-99, its .index file, or the directory of a run that holds one.",
     ),
 ]
 Ratio = Annotated[
@@ -52,7 +62,7 @@ Unverified = Annotated[
 
 def add_to(parent: typer.Typer) -> None:
     """Register the commands."""
-    for command in (aux, get, reorder):
+    for command in (aux, get, reorder, convert, evaluate):
         app.command()(command)
     parent.add_typer(app, name="checkpoints")
 
@@ -158,6 +168,55 @@ def reorder(
     ordering = Ordering.of(*ids)
     for store in open_stores(stores):
         print(reordered(store, to / store.root.name, ordering).root)
+
+
+def convert(
+    checkpoint: Checkpoint,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Write it here: .keras, .safetensors or .npz.")
+    ],
+) -> None:
+    """Turn a released model into a file for Keras, PyTorch or NumPy; print its path.
+
+    The architecture is found, and every variable is accounted for. Weights of .safetensors and
+    .npz have PyTorch's names and layout.
+    """
+    from memtools_cli.extras import needing
+
+    with needing("tf"):
+        from memtools.checkpoints.conversion import convert as write
+    write(checkpoint, out)
+    print(out)
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    data: Annotated[
+        str,
+        typer.Option(metavar="DATA", help="tfds:NAME, tfrecords:DIR, or the path of an npz."),
+    ],
+    aux: Annotated[Path, typer.Option(metavar="FILE", help="The aux_arrays.npz of the same run.")],
+    as_json: Json = False,
+) -> None:
+    """Compare what a released model gets right with what its run recorded.
+
+    Computes it anew on all examples, in evaluation mode, and counts the mismatches among those
+    that were trained on, removed, and of the test set.
+    """
+    from memtools_cli.extras import needing
+
+    with needing("tf"):
+        from memtools.checkpoints import evaluation
+        from memtools.checkpoints.restoration import restore
+    parts = evaluation.evaluate(restore(checkpoint), data, aux)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(part) for part in parts]))
+        return
+    rows = [
+        (p.name, f"{p.n:,}", f"{p.n_mismatches:,}", f"{p.accuracy:.4f}", f"{p.recorded:.4f}")
+        for p in parts
+    ]
+    print_table(("part", "examples", "mismatches", "accuracy", "recorded"), rows)
 
 
 def _terms(index: Path | None, unverified: bool) -> Terms:

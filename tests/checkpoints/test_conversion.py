@@ -8,8 +8,8 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from checkpoints.sonnet_models import SmallInception, pixels, saved
 from safetensors import safe_open
+from sonnet_models import SmallInception, pixels, saved
 
 from memtools.checkpoints.conversion import convert, facts, save, tensors
 from memtools.errors import ConfigError, DiskError, MemtoolsError

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from checkpoints.sonnet_models import aux_of, pixels
 from PIL import Image
+from sonnet_models import aux_of, pixels
 
 from memtools.checkpoints.evaluation import evaluate
 from memtools.errors import AlignmentError, ConfigError, DiskError, RecordError

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from checkpoints.sonnet_models import normalised, pixels
+from sonnet_models import normalised, pixels
 
 from memtools.checkpoints.conversion import save
 

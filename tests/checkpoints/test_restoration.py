@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sonnet
 import tensorflow as tf
-from checkpoints.sonnet_models import ResNet50, SmallInception, Stage, pixels, saved
+from sonnet_models import ResNet50, SmallInception, Stage, pixels, saved
 
 from memtools.checkpoints.restoration import find, restore, variable_map
 from memtools.errors import ConfigError, RecordError, SchemaError
