@@ -4,7 +4,7 @@
 
 2 % of the training labels are flipped. A model that has seen such a label gets it "right", one
 that has not does not: memorization finds them. Everything that a real estimate has is here:
-a store of runs, estimates with errors, reliability, pictures.
+a store of runs, estimates with errors, reliability, pictures, a page to look through.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
+from memtools.artifacts.loader import load
 from memtools.errors import SweepError
 from memtools.estimates.comparison import ranks
 from memtools.estimates.model import Estimates
@@ -28,6 +30,7 @@ from memtools.estimation.bits import Outcomes
 from memtools.estimation.estimator import estimate
 from memtools.files import write_atomically
 from memtools.report import figures
+from memtools.report.page import write_report
 from memtools.runs.sweep import run_missing
 from memtools.training.config import load_config
 from memtools.training.datasets import Dataset, load_arrays
@@ -67,6 +70,9 @@ def run(root: Path, n_runs: int = 400) -> Summary:
     halves = reliability.split_half(outcomes, store.examples)
     right = outcomes.mask.both(outcomes.train_correct).sum() / outcomes.mask.totals().sum()
     _draw(root, estimates, data)
+    shutil.rmtree(root / "report", ignore_errors=True)  # of an earlier time
+    saved = load(root / "estimates.npz")
+    write_report(saved, root / "report", images=data, stores=[store])
     precision, auroc = found(estimates.memorization, data.flipped)
     summary = Summary(
         n_runs=len(store),
@@ -162,6 +168,7 @@ def _tell(root: Path, estimates: Estimates, data: Dataset, summary: Summary) -> 
     out.print(
         f"{root}/: summary.json, estimates.npz, runs, histogram.png, memorized.png, pairs.png"
     )
+    out.print(f"Look through all of it, in any browser: {root}/report/index.html\n")
     out.print(
         f"Go on with:\n  memtools info {root}/estimates.npz"
         f"\n  memtools pairs {root}/runs --cross-class --top 10"

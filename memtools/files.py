@@ -3,6 +3,7 @@
     digest_file(path, ("md5", "sha256"))      # {"md5": "...", "sha256": "..."}, one pass
     write_atomically(path, data)              # beside it, fsync, rename, fsync of the directory
     with appearing(path) as file: ...         # the same for what is written piece by piece
+    with appearing_directory(path) as root: ...                    # and for many files at once
     with locked(path, wait=False): ...        # BusyError if another process holds it
 
 A rename alone is not enough: after a power cut it can leave an empty file under
@@ -127,6 +128,40 @@ def appearing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     publish(temporary, path)
+
+
+@contextlib.contextmanager
+def appearing_directory(path: Path) -> Iterator[Path]:
+    """A directory to write into, which appears under `path` when it is whole, or not at all.
+
+    What a killed process left beside it is removed. Raises DiskError if `path` is there and is no
+    empty directory; BusyError if another process is making it.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with disk_errors(path):
+        require_empty(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with locked(lock, wait=False, waiting=lambda: None), disk_errors(path):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            for directory, _, names in os.walk(temporary):
+                for name in names:
+                    with open(f"{directory}/{name}", "rb") as file:  # noqa: PTH123  # thousands
+                        os.fsync(file.fileno())
+            publish(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_empty(path: Path) -> None:
+    """Raise DiskError unless `path` is free: nothing, or an empty directory."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DiskError(
+            f"{path} is there, and not empty", hint="choose another directory, or remove that one"
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -20,6 +20,8 @@ def test_the_demo_finds_the_flipped_labels_and_resumes(memtools, tmp_path):
     assert summary["train_accuracy"] >= 0.995 and summary["split_half_spearman"] >= 0.6
     for picture in ("histogram.png", "memorized.png", "pairs.png"):
         assert (to / picture).read_bytes().startswith(b"\x89PNG")
+    assert f"{to}/report/index.html" in shown.stdout
+    assert (to / "report" / "data" / "tops-0.png").read_bytes().startswith(b"\x89PNG")
     estimates = load(to / "estimates.npz")
     assert np.array_equal(estimates.n_in + estimates.n_out, np.full(1200, 96))
     assert "area under the ROC curve" in shown.stdout and "Go on with:" in shown.stdout

@@ -16,6 +16,7 @@ from memtools import files
 from memtools.errors import BusyError, DiskError
 from memtools.files import (
     CHUNK,
+    appearing_directory,
     digest_file,
     disk_errors,
     human_size,
@@ -370,3 +371,45 @@ def test_sizes_are_written_in_decimal_units(n_bytes, words):
 
 def test_chunks_are_small_beside_the_memory_allowed():
     assert 64 << 10 <= files.CHUNK <= 8 << 20
+
+
+# ---- directories
+
+
+def test_a_directory_appears_when_it_is_whole_and_not_before(tmp_path):
+    final = tmp_path / "deep" / "final"
+    with appearing_directory(final) as root:
+        (root / "inside").mkdir()
+        (root / "inside" / "file").write_text("whole")
+        assert not final.exists()
+    assert (final / "inside" / "file").read_text() == "whole"
+    assert list(final.parent.iterdir()) == [final]
+
+
+def test_an_error_leaves_no_directory_and_what_a_killed_process_left_is_no_hindrance(tmp_path):
+    final = tmp_path / "final"
+    left = tmp_path / ".final.tmp"
+    left.mkdir()
+    (left / "half").write_text("done")
+    with pytest.raises(RuntimeError), appearing_directory(final) as root:
+        assert list(root.iterdir()) == []
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_do_not_make_one_directory_together(tmp_path):
+    final = tmp_path / "final"
+    with appearing_directory(final) as root:
+        (root / "mine").touch()
+        with pytest.raises(BusyError), appearing_directory(final):
+            raise AssertionError
+    assert [path.name for path in final.iterdir()] == ["mine"]
+
+
+def test_an_empty_directory_is_free_and_anything_else_is_not(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with appearing_directory(tmp_path / "empty") as root:
+        (root / "file").touch()
+    for taken in (tmp_path / "empty", tmp_path / "empty" / "file"):
+        with pytest.raises(DiskError, match="not empty"), appearing_directory(taken):
+            raise AssertionError

@@ -26,6 +26,7 @@ from memtools_cli import (
     estimates,
     estimation,
     publication,
+    report,
     runs,
     sweeps,
     tfrecords,
@@ -99,6 +100,7 @@ tfrecords.add_to(app)
 training.add_to(app)
 sweeps.add_to(app)
 checkpoints.add_to(app)
+report.add_to(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,1 +1,1 @@
-"""Pictures of estimates."""
+"""Pictures of estimates, and a page to look through."""

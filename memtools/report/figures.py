@@ -1,8 +1,10 @@
 """Pictures of estimates, with matplotlib: each function draws one figure into one file.
 
-histogram(estimates.memorization, Path("histogram.png"))
-gallery(images, captions, Path("memorized.png"))
-pair_rows(rows, Path("pairs.png"))
+    histogram(estimates.memorization, Path("histogram.png"))
+    gallery(images, captions, Path("memorized.pdf"))
+    pair_rows(rows, Path("pairs.png"))
+
+The ending of the file says its format.
 """
 
 from __future__ import annotations
@@ -17,24 +19,58 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from memtools.estimates.npz import Array
+from memtools.estimation.reliability import Halves
 from memtools.files import appearing, disk_errors
 
 _COLUMNS = 8  # pictures in a row of a gallery
 _MANY = 3000  # points that are still told apart
-_INK, _LIGHT = "#1f4e79", "#9db8d2"
+_INK, _LIGHT, _SECOND = "#1f4e79", "#9db8d2", "#a4511f"
 
 
-def histogram(memorization: Array, path: Path, marked: Array | None = None) -> None:
+def histogram(
+    memorization: Array, path: Path, marked: Array | None = None, quantity: str = "memorization"
+) -> None:
     """Counts of memorization values, logarithmic; marked: bool [n], drawn in front."""
     figure = Figure((7, 4), layout="constrained")
     axes = figure.subplots()
     known = ~np.isnan(memorization)
-    edges = np.linspace(min(0.0, float(np.nanmin(memorization))), 1, 41).tolist()
-    axes.hist(memorization[known], edges, color=_LIGHT, label="all training examples")
+    low, high = memorization[known].min(initial=0), memorization[known].max(initial=1)
+    edges = np.linspace(low, high, 41).tolist()
+    colour = _INK if marked is None else _LIGHT
+    axes.hist(memorization[known], edges, color=colour, label="all training examples")
     if marked is not None:
         axes.hist(memorization[known & marked], edges, color=_INK, label="flipped labels")
         axes.legend(frameon=False)
-    axes.set(xlabel="memorization", ylabel="number of examples", yscale="log")
+    axes.set(xlabel=quantity, ylabel="number of examples", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def influences(counts: Array, edges: Array, least: float, path: Path) -> None:
+    """Counts of influences, int [n] between edges [n + 1], logarithmic; least: of a high one."""
+    figure = Figure((7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.stairs(counts, edges, fill=True, color=_INK)
+    axes.axvline(least, color=_SECOND, linewidth=1, linestyle="--")
+    axes.annotate(f" {least:g}", (least, 1), xycoords=("data", "axes fraction"), va="top")
+    axes.set(xlabel="influence", ylabel="number of pairs", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def convergence(curve: Sequence[Halves], path: Path) -> None:
+    """How well two halves of the runs agree, over the number of runs in each."""
+    figure = Figure((5.5, 4), layout="constrained")
+    axes = figure.subplots()
+    runs = [halves.n_runs for halves in curve]
+    scores, pairs = zip(*((halves.spearman, halves.jaccard) for halves in curve), strict=True)
+    axes.plot(runs, scores, "o-", color=_INK, label="scores (Spearman)")
+    axes.plot(runs, pairs, "s--", color=_SECOND, label="high-influence pairs (Jaccard)")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(runs, [f"{n:,}" for n in runs])
+    axes.set(xlabel="runs in each half", ylabel="agreement of two halves", ylim=(0, 1.02))
+    axes.minorticks_off()
+    axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 
@@ -53,8 +89,8 @@ def scatter(first: Array, second: Array, names: tuple[str, str], title: str, pat
     _save(figure, path)
 
 
-def gallery(images: Array, captions: Sequence[str], path: Path) -> None:
-    """Images [n, height, width, channels] with a caption under each."""
+def gallery(images: Array | Sequence[Array], captions: Sequence[str], path: Path) -> None:
+    """Images [n, height, width, channels], or of any sizes, with a caption under each."""
     n_rows = -(-len(images) // _COLUMNS)
     figure = Figure((1.15 * _COLUMNS, 1.45 * n_rows), layout="constrained")
     for axes, image, caption in zip(
@@ -88,5 +124,7 @@ def _show(axes: Any, image: Array, caption: str) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
+    kind = path.suffix[1:]
+    metadata = {"CreationDate": None} if kind == "pdf" else None  # the same bytes every day
     with disk_errors(path), appearing(path) as file, matplotlib.rc_context({"savefig.dpi": 150}):
-        figure.savefig(file, format=path.suffix[1:])
+        figure.savefig(file, format=kind, metadata=metadata)

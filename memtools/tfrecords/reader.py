@@ -30,6 +30,7 @@ PARSE = 512  # records that are parsed and looked up together
 SHUFFLE = 10_000  # records; shards are shuffled already when they are built
 
 _NEEDED = ("index", "image/encoded", "image/class/label")
+_CLASS = ("image/class/synset", "image/class/text")
 _AREA, _ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of the random-resized crop
 
 
@@ -84,6 +85,31 @@ def read_records(
         if seed is None:
             examples = examples.map(lambda batch: _padded(batch, batch_size))
     return examples.prefetch(tf.data.AUTOTUNE)
+
+
+def read_encoded(
+    directory: Path | str, split: str, *, mask: NDArray[np.bool_] | None = None
+) -> tf.data.Dataset:
+    """The examples of a split with their images as they are stored, in the order of the files.
+
+    mask: as for `read_records`, and so is what is raised. `image`: string, a JPEG; `label`: int64,
+    0-based; `index`: int64; `synset`, `text`: string, of the class.
+    """
+    store = open_store(directory)
+    files = [store.path(name) for name in _shards(store, split)]
+    _require_mask(mask, Ledger.open(store).splits.get(split))
+    examples = _selected(_records(files, None, (0, 1)), mask, (*_NEEDED, *_CLASS))
+
+    def rename(record: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {
+            "image": record["image/encoded"],
+            "label": record["image/class/label"] - FIRST_LABEL,
+            "index": record["index"],
+            "synset": record["image/class/synset"],
+            "text": record["image/class/text"],
+        }
+
+    return examples.map(rename).prefetch(tf.data.AUTOTUNE)
 
 
 def with_index(
@@ -169,9 +195,11 @@ def _records(files: list[str], seed: int | None, worker: tuple[int, int]) -> tf.
     )
 
 
-def _selected(batches: tf.data.Dataset, mask: NDArray[np.bool_] | None) -> tf.data.Dataset:
+def _selected(
+    batches: tf.data.Dataset, mask: NDArray[np.bool_] | None, needed: tuple[str, ...] = _NEEDED
+) -> tf.data.Dataset:
     """Single records of the subset, parsed but not decoded."""
-    features = {name: FEATURES[name] for name in _NEEDED}
+    features = {name: FEATURES[name] for name in needed}
     table = None if mask is None else tf.constant(mask, tf.bool)
 
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -54,6 +54,13 @@ def read(name: str) -> Dataset:
     )
 
 
+def class_names(name: str) -> dict[int, str]:
+    """What a prepared data set of TFDS calls its labels; nothing if it does not say."""
+    label = tfds.builder(name).info.features["label"]
+    names = enumerate(getattr(label, "names", ()))
+    return {k: name for k, name in names if name != str(k)}
+
+
 class _Split(NamedTuple):
     """official: whether ids put it into that order. rows: where TFDS has each example."""
 

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from memtools.errors import ConfigError
 from memtools.training.config import load_config
 from memtools.training.datasets import load_dataset
+from memtools.training.tfds_arrays import class_names
 
 
 def data_of(name, **settings):
@@ -76,6 +77,9 @@ def test_cifar_of_tfds_comes_in_the_official_order(tmp_path, monkeypatch):
     assert np.array_equal(data.test_images[:, 5, 5, 2], np.arange(10))
     assert [f"train_{k:05d}".encode() for k in np.argsort(data.tfds_rows[0])] == read
     assert np.array_equal(np.sort(data.tfds_rows[1]), np.arange(10))
+    assert class_names("cifar100") == {}  # numbers are no names
+    builder.info.features["label"].names = [f"fruit {k}" for k in range(100)]
+    assert class_names("cifar100")[3] == "fruit 3"
     builder = tfds.testing.DummyMnist(data_dir=tmp_path)  # has no ids
     builder.download_and_prepare()
     assert data_of("tfds:mnist").order == "tfds"

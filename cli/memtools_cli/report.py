@@ -1,0 +1,80 @@
+"""report: a page that shows what the numbers mean."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memtools_cli.options import Mirror, Names, Registries
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(report)
+
+
+def report(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FILE", help="An artifact, a group, or a file of your own."),
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Write the report here: a new folder.")],
+    images: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="digits, tfds:NAME, a folder of images, tfrecords:DIR, an npz, or the TOML of"
+            " what was trained on.",
+        ),
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="The runs behind the numbers, for their quality. Repeatable."
+        ),
+    ] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw figures for a paper, too: PDF and PNG.")
+    ] = False,
+    max_images: Annotated[
+        int, typer.Option(min=1000, metavar="N", help="Draw at most so many thumbnails.")
+    ] = 70_000,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Directory of fetched files, instead of MEMTOOLS_CACHE."),
+    ] = None,
+    registry: Registries = None,
+    mirror: Mirror = None,
+    names: Names = False,
+) -> None:
+    """Write a page that shows what the numbers mean: a folder that opens in any browser.
+
+    A histogram with a range over examples of each level, high-influence pairs, classes, each
+    example, and what the numbers are worth. It needs no server and no network. Without --images
+    it lists examples without showing them. A folder of images has one folder for each class; or
+    such folders in train and val.
+    """
+    from memtools.artifacts.loader import load
+    from memtools.files import human_size
+    from memtools.runs.store import open_stores
+    from memtools_cli.extras import needing
+
+    with needing("report"):
+        from memtools.report.page import write_report
+    if images is not None and images.startswith(("tfds:", "tfrecords:")):
+        with needing("tf"):
+            import memtools.tfrecords.reader
+            import memtools.training.tfds_arrays  # noqa: F401
+    numbers = load(what, cache=cache, registries=registry or (), mirror=mirror, names=names)
+    stores = open_stores(runs or [])
+    written = write_report(
+        numbers, to, images=images, stores=stores, figures=figures, max_images=max_images
+    )
+    said = f"{human_size(written.n_bytes)}, {written.n_drawn:,} thumbnails"
+    if written.n_missing:
+        said += f"; the images of {written.n_missing:,} examples are missing or cannot be read"
+    print(said, file=sys.stderr)
+    print(written.page)
