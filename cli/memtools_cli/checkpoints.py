@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,16 +36,13 @@ Checkpoint = Annotated[
     ),
 ]
 Ratio = Annotated[
-    list[str] | None, typer.Option(metavar="R", help="Only this subset ratio. Repeatable.")
+    list[float] | None, typer.Option(metavar="R", help="Only this subset ratio. Repeatable.")
 ]
-Ids = Annotated[
-    tuple[Path, Path] | None,
-    typer.Option(
-        metavar="TRAIN TEST",
-        help="TFDS ids of the training and of the test examples, in the order of the runs, or their"
-        " official positions; runs are brought into the official order.",
-    ),
-]
+_IDS = typer.Option(
+    metavar="TRAIN TEST",
+    help="TFDS ids of the training and of the test examples, in the order of the runs, or their"
+    " official positions; runs are brought into the official order.",
+)
 IndexFile = Annotated[
     Path | None,
     typer.Option(
@@ -78,9 +75,10 @@ def aux(
         str | None, typer.Option(help="Name of the data set; of an artifact it is known.")
     ] = None,
     order: Annotated[
-        str | None, typer.Option(help="Order of the examples: official, published, tfds, file.")
+        Literal["official", "published", "tfds", "file"] | None,
+        typer.Option(help="Order of the examples, if it is not that of the artifact."),
     ] = None,
-    ids: Ids = None,
+    ids: Annotated[tuple[Path, Path] | None, _IDS] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -150,23 +148,23 @@ def reorder(
     stores: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Stores in the order of TFDS.")
     ],
-    ids: Annotated[
-        tuple[Path, Path],
-        typer.Option(
-            metavar="TRAIN TEST",
-            help="TFDS ids of the training and of the test examples, in the order of the runs, or"
-            " their official positions.",
-        ),
-    ],
+    ids: Annotated[tuple[Path, Path], _IDS],
     to: Annotated[Path, typer.Option(metavar="DIR", help="A store for each goes there.")],
 ) -> None:
     """Bring runs from the order of TFDS into the official one; print the stores."""
+    from memtools.errors import ConfigError
+    from memtools.files import first_clash
     from memtools.runs.ordering import Ordering
     from memtools.runs.ordering import reorder as reordered
     from memtools.runs.store import open_stores
 
+    opened = open_stores(stores)
+    if clash := first_clash(store.root.name for store in opened):
+        raise ConfigError(
+            f"of the names of the stores {clash}", hint="give each a directory of its own with --to"
+        )
     ordering = Ordering.of(*ids)
-    for store in open_stores(stores):
+    for store in opened:
         print(reordered(store, to / store.root.name, ordering).root)
 
 
@@ -241,21 +239,21 @@ def _released(
 ) -> Released:
     """Where the archive is, and what the registry and the user know of it."""
     from memtools.artifacts.settings import Settings
-    from memtools.checkpoints.harvest import Released
+    from memtools.checkpoints.harvest import Released, base_name
     from memtools.errors import ConfigError
 
     settings = Settings.of(registries=registry or (), mirror=mirror)
-    at_hand = Path(source).is_file()
+    at_hand = Path(source).exists() and not Path(source).is_dir()  # a pipe is at hand, too
     if "://" in source or source == "-" or at_hand:
-        where, artifact = source, settings.artifact_of(PurePosixPath(source).name)
+        where, artifact = source, settings.artifact_of(base_name(source))
     else:
         artifact = settings.registry()[source]
         where = artifact.parts[0].url
-        if settings.offline:
-            raise ConfigError(
-                f"{source} is on the network, and offline is set",
-                hint="run again without MEMTOOLS_OFFLINE, or give the archive as a file",
-            )
+    if "://" in where and settings.offline:
+        raise ConfigError(
+            f"{source} is on the network, and offline is set",
+            hint="run again without MEMTOOLS_OFFLINE, or give the archive as a file",
+        )
     if artifact and artifact.kind != "checkpoints":
         raise ConfigError(
             f"{source} is no archive of models", hint="memtools list shows which artifacts are"
@@ -264,7 +262,7 @@ def _released(
         where,
         dataset or (artifact.dataset if artifact else "unknown"),
         order or (artifact.order if artifact else "file"),
-        md5 or (artifact.md5 if artifact else None),
+        md5.lower() if md5 else artifact.md5 if artifact else None,
         artifact.total_size if artifact else None,
         Path(source).stat().st_size if at_hand else artifact.approximate_size if artifact else None,
         artifact.file if artifact else "",

@@ -1,7 +1,7 @@
 """A released archive, read as it streams by: to its end, or only where some members are.
 
-    read_on(opened, index, crop)             # what the index does not know yet
-    read_again(opened, index, crop, members) # members that it knows, and what lies around them
+    read_on(opened, index, crop, index.last())    # what the index does not know yet
+    read_again(opened, index, crop, members)      # members that it knows, and what lies around
 
 The network, the digest and the decompression work side by side; memory holds a few megabytes.
 Every `INTERVAL` bytes the state of all three is noted in the index, so that a pass that was killed
@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, Self
 
 from memtools.checkpoints.index import Ended, Halt, Index
-from memtools.checkpoints.inflater import Inflater
-from memtools.checkpoints.md5 import Md5
+from memtools.checkpoints.inflater import DamageError, Inflater
+from memtools.checkpoints.md5 import Md5, can_go_on
 from memtools.checkpoints.tar_stream import Member, Sink, State, TarStream
-from memtools.errors import IntegrityError
 from memtools.progress import bars
 
 INTERVAL = 256 << 20  # bytes of the archive between two halts
@@ -34,7 +33,10 @@ class Crop(Protocol):
         """Whether a member is to be taken: it was chosen, and is not there yet."""
 
     def open(self, member: Member) -> Sink:
-        """Where its data goes; when it is closed, it is on disk."""
+        """Where its data goes. Until somebody vouches for it, it is as if it were not there."""
+
+    def vouch(self) -> None:
+        """What was taken whole until now is what the index tells of: keep it."""
 
 
 def read_on(
@@ -42,8 +44,8 @@ def read_on(
 ) -> None:
     """Read from a halt (None: the first byte) to the end of the archive.
 
-    size: of all of it in bytes, where known. Raises CutError if it has no end, IntegrityError if it
-    is damaged, and what reading and the crop raise; what was taken until then stays.
+    size: of all of it in bytes, where known. Raises CutError if it has no end, DamageError if it is
+    no such archive, and what reading and the crop raise; what was vouched for until then stays.
     """
     seen: list[Member] = []
 
@@ -58,10 +60,12 @@ def read_on(
             for _ in passage.feed(data, stopping=near):
                 if near and passage.position - since >= INTERVAL and (here := passage.halt()):
                     index.note(here, seen)
+                    crop.vouch()
                     seen.clear()
                     since = passage.position
             show(label, passage.position, size)
         index.end(passage.finish(), seen)
+        crop.vouch()
 
 
 def read_again(
@@ -69,30 +73,29 @@ def read_again(
 ) -> None:
     """Read members that the index knows, each from the halt before it to the one behind.
 
-    Raises IntegrityError if the bytes between are not those that were read before.
+    Raises DamageError if the bytes between are not those that were read before.
     """
     spans, chosen = _spans(index, members), {member.offset for member in members}
-    total = sum(
-        (stop.point.position if stop else _size(index)) - _at(start) for start, stop in spans
-    )
+    total = sum(_at(stop, index) - _at(start, index, 0) for start, stop in spans)
     done = 0
+
+    def sink(member: Member) -> Sink | None:
+        return crop.open(member) if member.offset in chosen else None
+
     with bars() as show:
         for start, stop in spans:
-            with _Passage(
-                start, lambda each: crop.open(each) if each.offset in chosen else None
-            ) as here:
-                for data in opened(here.position, stop.point.position if stop else None):
-                    for _ in here.feed(data, stopping=True):
-                        pass
+            expected = index.between(start, stop)
+            with _Passage(start, sink) as passage:
+                for data in opened(passage.position, stop.point.position if stop else None):
+                    for _ in passage.feed(data, stopping=True):
+                        if expected and passage.is_at(expected[0]):
+                            del expected[0]
+                            crop.vouch()
                     done += len(data)
                     show(label, done, total)
-                same = here.halt() == stop if stop else here.finish() == index.ended
-            if not same:
-                raise IntegrityError(
-                    f"{label}: bytes {_at(start)} to {here.position} are not those that"
-                    f" {index.path} tells of",
-                    hint="run the same command again; if that does not help, take the index away",
-                )
+                if expected or (stop is None and passage.finish() != index.ended):
+                    raise _another(index, label)
+                crop.vouch()
 
 
 class _Passage:
@@ -110,6 +113,7 @@ class _Passage:
 
     def __exit__(self, *_: object) -> None:
         self._beside.shutdown()
+        self._tar.close()
         self._inflater.close()
 
     @property
@@ -132,13 +136,24 @@ class _Passage:
     def halt(self) -> Halt | None:
         """The state of everything here; None where there is none to go on from."""
         point, tar = self._inflater.point(), self._tar.state
-        if point is None or tar is None:
+        return Halt(point, tar, self.md5) if point and tar else None
+
+    def is_at(self, halt: Halt) -> bool:
+        """Whether this is where a halt was, and the bytes until here are those of then."""
+        if self.position != halt.point.position or self._inflater.point() != halt.point:
+            return False
+        md5 = self.md5
+        return md5 == halt.md5 or None in (md5, halt.md5)
+
+    @property
+    def md5(self) -> bytes | None:
+        """The state of the digest of all bytes until here; None where it cannot be saved."""
+        if self._before is None:
             return None
         begin, data = self._chunk
-        digest = self._before.copy() if self._before is not None else None
-        if digest is not None:
-            digest.update(data[: point.position - begin])
-        return Halt(point, tar, digest.state if digest else None)
+        digest = self._before.copy()
+        digest.update(data[: self.position - begin])
+        return digest.state
 
     def finish(self) -> Ended:
         """At the end of the archive; CutError if it is none."""
@@ -147,11 +162,18 @@ class _Passage:
         return Ended(self.position, self._digest.hexdigest() if self._digest else None)
 
 
+def _another(index: Index, label: str) -> DamageError:
+    return DamageError(
+        f"{label}: its bytes are not those that {index.path} tells of",
+        hint="run the same command again; if that does not help, take the index away",
+    )
+
+
 def _digest(start: Halt | None) -> Md5 | None:
-    """From the first byte, or from where it was saved; None if it was not."""
+    """From the first byte, or from where it was saved; None if it was not, or no one here can."""
     if start is None:
         return Md5()
-    return None if start.md5 is None else Md5(start.md5)
+    return Md5(start.md5) if start.md5 is not None and can_go_on() else None
 
 
 def _spans(index: Index, members: Sequence[Member]) -> list[tuple[Halt | None, Halt | None]]:
@@ -159,16 +181,15 @@ def _spans(index: Index, members: Sequence[Member]) -> list[tuple[Halt | None, H
     spans: list[tuple[Halt | None, Halt | None]] = []
     for member in sorted(members, key=lambda each: each.offset):
         start, stop = index.before(member), index.behind(member)
-        if spans and ((last := spans[-1][1]) is None or _at(start) <= last.point.position):
+        if spans and ((last := spans[-1][1]) is None or _at(start, index, 0) <= _at(last, index)):
             spans[-1] = spans[-1][0], stop if last is not None else None
         else:
             spans.append((start, stop))
     return spans
 
 
-def _at(halt: Halt | None) -> int:
-    return halt.point.position if halt else 0
-
-
-def _size(index: Index) -> int:
-    return index.ended.size if index.ended else 0
+def _at(halt: Halt | None, index: Index, otherwise: int | None = None) -> int:
+    """The byte of a halt; without one, that given, or the last."""
+    if halt:
+        return halt.point.position
+    return index.ended.size if otherwise is None and index.ended else otherwise or 0

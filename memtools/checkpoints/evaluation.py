@@ -32,9 +32,7 @@ from memtools.training.step import as_float
 
 _BATCH = 100  # images at a time
 _TELLING = 20  # mismatches by chance: from here on their number means something
-_NO_BETTER = (
-    0.6  # of them; on the digits two runs in one order have .1 to .4, in two orders .9 to 1
-)
+_NO_BETTER = 0.6  # of them: on the digits runs in one order have .1 to .4, in two .9 to 1
 _HINT = "CIFAR: --data tfds:cifar10, whose ids tell the order; ImageNet: tfrecords:DIR"
 
 Batches = Iterator[tuple[Array, Array, Array]]

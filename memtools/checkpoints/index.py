@@ -3,7 +3,7 @@
     with Index(path, "cifar10-inception.tar.gz") as index:
         index.last()                         # the last Halt, or None
         index.note(halt, members)            # whole, or not at all
-        index.end(md5, members)              # all of it was read
+        index.end(Ended(size, md5), members) # all of it was read
 
 A pass that was killed goes on at the last halt; whoever wants a few members later reads from the
 halt before them to the one behind. A file of SQLite: whatever dies at whatever instant, what it
@@ -25,6 +25,7 @@ from memtools.checkpoints.inflater import Point
 from memtools.checkpoints.tar_stream import Member, State
 from memtools.errors import BusyError, ConfigError, DiskError
 
+_FAR = 1 << 62  # a byte that no archive has
 _TABLES = """
 CREATE TABLE archive (name TEXT, token TEXT);
 CREATE TABLE halt (
@@ -93,7 +94,7 @@ class Index:
 
     @property
     def token(self) -> str:
-        """Tells this index from every other one, and from what it was before it was cleared."""
+        """Tells this index from every other one, and from what it was before it forgot."""
         return str(self._rows("SELECT token FROM archive")[0][0])
 
     @property
@@ -112,9 +113,16 @@ class Index:
         return self._one(query, member.offset)  # never within headers, so it is before them
 
     def behind(self, member: Member) -> Halt | None:
-        """The first halt behind a member; None: only the end."""
+        """The first halt behind a member and its padding; None: only the end."""
         query = "SELECT * FROM halt WHERE tar_offset >= ? ORDER BY position LIMIT 1"
-        return self._one(query, member.offset + member.size)
+        return self._one(query, member.offset + member.size + -member.size % 512)
+
+    def between(self, start: Halt | None, stop: Halt | None) -> list[Halt]:
+        """Every halt behind `start` (None: the first byte), up to `stop` (None: the end)."""
+        first, last = (h.point.position if h else None for h in (start, stop))
+        query = "SELECT * FROM halt WHERE position > ? AND position <= ? ORDER BY position"
+        rows = self._rows(query, -1 if first is None else first, _FAR if last is None else last)
+        return [Halt.of(row) for row in rows]
 
     def members(self) -> list[Member]:
         """Those that were seen, in their order."""
@@ -131,13 +139,19 @@ class Index:
         """Add the members since the last halt: there are no more."""
         with self._errors(), self._database:
             self._insert("member", [_row(member) for member in members])
+            self._database.execute("DELETE FROM ended")
             self._insert("ended", [(ended.size, ended.md5)])
 
-    def clear(self) -> None:
-        """Know nothing."""
+    def forget(self, start: Halt | None = None) -> None:
+        """Know nothing of what lies behind a halt (None: nothing at all).
+
+        What others have taken on the word of this index, they can no longer: it has a new token.
+        """
+        position, offset = (start.point.position, start.tar.offset) if start else (-1, -1)
         with self._errors(), self._database:
-            for table in ("halt", "member", "ended"):
-                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            self._database.execute("DELETE FROM ended")
+            self._database.execute("DELETE FROM halt WHERE position > ?", (position,))
+            self._database.execute("DELETE FROM member WHERE start > ?", (offset,))
             self._database.execute("UPDATE archive SET token = ?", (secrets.token_hex(8),))
 
     def _begin(self, archive: str) -> None:

@@ -39,6 +39,10 @@ class CutError(IntegrityError):
     """A stream that stops before its end: what came before it may be right."""
 
 
+class DamageError(IntegrityError):
+    """A stream that is not what was published: nothing that came out of it is to be trusted."""
+
+
 class _Stream(ctypes.Structure):
     """z_stream of zlib.h."""
 
@@ -105,14 +109,14 @@ class Inflater:
 
         stopping: give a view at the end of each block, where `point` may be taken.
 
-        Raises IntegrityError for what is no gzip, or damaged.
+        Raises DamageError for what is no gzip, or damaged.
         """
         start = 0
         while start < len(data):
             if self._part == "body":
                 taken, given = self._inflate(data, start, _BLOCK if stopping else _NO_FLUSH)
                 start += taken
-                if given:
+                if given or stopping:  # a block may end behind the last of its bytes
                     yield memoryview(self._output)[:given]
             else:
                 start += self._frame(data, start)
@@ -223,8 +227,8 @@ class Inflater:
             raise self._damaged("its checksum does not hold")
         self._n_members += 1
 
-    def _damaged(self, why: str) -> IntegrityError:
-        return IntegrityError(
+    def _damaged(self, why: str) -> DamageError:
+        return DamageError(
             f"the gzip stream is damaged near byte {self.position}: {why}",
             hint="it is no .tar.gz, or not as it was published: get it again",
         )
@@ -234,9 +238,7 @@ class Inflater:
 def _libz() -> Any:
     """The library that Python's own module uses; where that is built in, the system's."""
     for name in (getattr(zlib, "__file__", None), ctypes.util.find_library("z")):
-        with contextlib.suppress(
-            OSError, AttributeError
-        ):  # it is not there, or hides its functions
+        with contextlib.suppress(OSError, AttributeError):  # not there, or without functions
             library = ctypes.CDLL(name)
             library.inflateGetDictionary.restype = ctypes.c_int
             library.zlibVersion.restype = ctypes.c_char_p

@@ -26,11 +26,13 @@ _SIZE = 92  # of MD5_CTX: four words, a length of two, a block of sixteen, a cou
 
 
 class Md5:
-    """state: of an earlier one; None: at the beginning."""
+    """state: of an earlier one, where `can_go_on`; None: at the beginning."""
 
     def __init__(self, state: bytes | None = None) -> None:
         self._library = _library()
         if self._library is None:
+            if state is not None:
+                raise ValueError("there is no library here that goes on from a state")
             self._hash = hashlib.md5(usedforsecurity=False)
             return
         self._context = ctypes.create_string_buffer(state or b"", _SIZE)
@@ -63,6 +65,11 @@ class Md5:
         found = ctypes.create_string_buffer(16)
         self._library.final(found, ctypes.create_string_buffer(self._context.raw, _SIZE))
         return found.raw.hex()
+
+
+def can_go_on() -> bool:
+    """Whether an MD5 can be saved and taken up again on this system."""
+    return _library() is not None
 
 
 class _Library(NamedTuple):

@@ -14,8 +14,8 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
+from io import RawIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from memtools.errors import RefusedError
 from memtools.files import CHUNK, disk_errors
@@ -50,7 +50,7 @@ def reopens(source: str) -> bool:
     """Whether it can be read more than once, and from any byte on."""
     if "://" in source:
         return True
-    return source != "-" and Path(source).is_file()
+    return Path(source).is_file()
 
 
 def _remote(
@@ -76,9 +76,12 @@ def _remote(
                         yield data
                     if start == stop:
                         return
-                if answer.stop is None or position >= answer.stop:
+                if answer.stop is not None and position < answer.stop:
+                    raise TransientError(f"the connection ended at byte {position}")
+                if size is None or position >= size:
                     return
-                raise TransientError(f"the connection ended at byte {position} of {answer.stop}")
+                if position == answer.start:
+                    raise TransientError("the answer brought nothing")
         except RangeError as error:
             if not ranged:
                 raise RefusedError(
@@ -105,14 +108,15 @@ def _local(path: str, start: int, stop: int | None) -> Iterator[bytes]:
             yield data
 
 
-def _pass(file: BinaryIO, n_bytes: int) -> None:
+def _pass(file: RawIOBase, n_bytes: int) -> None:
     """Read what was read before."""
     while n_bytes and (passed := file.read(min(n_bytes, CHUNK))):
         n_bytes -= len(passed)
 
 
-def _file(path: str) -> BinaryIO:
-    return sys.stdin.buffer if path == "-" else Path(path).open("rb")
+def _file(path: str) -> RawIOBase:
+    """Without a buffer, whose lock would outlive a thread that waits for a pipe."""
+    return open(0, "rb", buffering=0, closefd=False) if path == "-" else Path(path).open("rb", 0)
 
 
 def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:

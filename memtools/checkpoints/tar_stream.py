@@ -17,11 +17,11 @@ import tarfile
 from collections.abc import Callable
 from typing import Protocol
 
-from memtools.checkpoints.inflater import CutError
-from memtools.errors import IntegrityError
+from memtools.checkpoints.inflater import CutError, DamageError
 
 _BLOCK = 512
-_MAX_HEADER = 1 << 20  # bytes of one member's headers: names of 100 kB are no names
+_MAX_HEADER = 1 << 16  # bytes of one member's headers: names of 10 kB are no names
+_MAX_SIZE = 1 << 60  # bytes of a member: a header can say anything
 _EXTENSIONS = b"xgLKX"  # types of headers that speak of the header behind them
 
 
@@ -42,7 +42,10 @@ class Sink(Protocol):
         """The next bytes; good until the call returns."""
 
     def close(self) -> object:
-        """There are no more."""
+        """There are no more: it is whole."""
+
+    def drop(self) -> object:
+        """There will be no more, and it is not whole."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +79,7 @@ class TarStream:
         return State(self._offset, self._left, self._ended)
 
     def feed(self, data: memoryview) -> None:
-        """The next bytes. Raises IntegrityError for what is no tar, and what the sinks raise."""
+        """The next bytes. Raises DamageError for what is no tar, and what the sinks raise."""
         while data:
             if self._left:
                 data = self._pass(data)
@@ -96,6 +99,12 @@ class TarStream:
                 hint="the archive is not whole: get it again, or run the same command again",
             )
 
+    def close(self) -> None:
+        """Nothing more will come."""
+        if self._sink is not None:
+            self._sink.drop()
+            self._sink = None
+
     def _pass(self, data: memoryview) -> memoryview:
         """Data of a member and its padding."""
         n = min(len(data), self._left)
@@ -103,10 +112,14 @@ class TarStream:
             self._sink.write(data[: max(0, min(n, self._left - self._padding))])
         self._left -= n
         self._offset += n
+        self._close_at_end()
+        return data[n:]
+
+    def _close_at_end(self) -> None:
+        """Tell the sink when its member is over."""
         if not self._left and self._sink is not None:
             sink, self._sink = self._sink, None
             sink.close()
-        return data[n:]
 
     def _gather(self, data: memoryview) -> memoryview:
         """The header of a member, with those that belong to it."""
@@ -139,9 +152,7 @@ class TarStream:
         self._padding = -whole.size % _BLOCK
         self._left = whole.size + self._padding
         self._sink = self._open_member(whole)
-        if self._sink is not None and not self._left:
-            sink, self._sink = self._sink, None
-            sink.close()
+        self._close_at_end()
 
     def _parsed(self, header: bytearray) -> Member | None:
         """The member, or None if more of its headers must come; `_wanted` says how much."""
@@ -153,22 +164,27 @@ class TarStream:
                 )
                 if info.type not in (bytes([each]) for each in _EXTENSIONS):
                     break
+                if not 0 <= info.size <= _MAX_HEADER:
+                    raise self._damaged("a header has no size")
                 at += _BLOCK + info.size + -info.size % _BLOCK
             else:
                 self._wanted = at + _BLOCK
                 return None
             with tarfile.open(fileobj=io.BytesIO(bytes(header)), mode="r:") as tar:
                 found = tar.next()
-        except tarfile.TarError as error:
+        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise self._damaged(str(error)) from error
         known = found is not None and found.type in tarfile.SUPPORTED_TYPES
-        if found is None or not known or found.sparse is not None or found.size < 0:
+        if found is None or not known or found.sparse is not None:
             raise self._damaged("a member of a kind that is not read here")
+        if not 0 <= found.size <= _MAX_SIZE:
+            raise self._damaged("a member has no size")
         size = found.size if found.isreg() else 0
-        return Member(found.name, self._offset, size, found.isreg())
+        name = found.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return Member(name, self._offset, size, found.isreg())
 
-    def _damaged(self, why: str) -> IntegrityError:
-        return IntegrityError(
+    def _damaged(self, why: str) -> DamageError:
+        return DamageError(
             f"the tar is damaged near byte {self._offset}: {why}",
             hint="it is not as it was published: get it again",
         )

@@ -17,11 +17,11 @@ Importing the same again changes nothing, and an interrupted import goes on.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,25 @@ from memtools.runs.ordering import Ordering
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
 
-_AUX = re.compile(r"(?:.*/)?([0-9.]+)/(\d+)/aux_arrays\.npz")
+MAX_AUX = 256 << 20  # bytes of the arrays of one run; ImageNet's have 40 MB
+_AUX = re.compile(r"(?:.*/)?(\d+(?:\.\d+)?)/(\d+)/aux_arrays\.npz")
 _STACKED = ("trainset_mask", "trainset_correctness", "testset_correctness")
 _HINT = "get the file again; what was imported before it is kept"
+
+
+_DAMAGE = (  # what NumPy and zipfile raise for an npz that is none
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +80,9 @@ def import_aux(
     importer = AuxImporter(root, dataset, order, examples)
     with bars("runs") as show:
         for count, (name, data) in enumerate(_in_directory(source), 1):
-            if run_of(name):
-                importer.add(name, data)
+            if found := run_of(name):
+                ratio, run_id = found
+                importer.put(ratio, read_aux(name, run_id, data))
                 show(source.name, count, None)
     if not importer.stores:
         raise RecordError(
@@ -84,7 +101,7 @@ def import_stacked(
     examples: ExampleIndex | None = None,
 ) -> RunStore:
     """Runs out of npz files, numbered in the order of the files' names and their rows."""
-    importer = Importer(root, dataset, order, "stacked", examples)
+    importer = Importer(root, dataset, order, {"source": "stacked"}, examples)
     run_id = 0
     for path in sorted(files):
         columns = [np.atleast_2d(_yes_or_no(path, name)) for name in _STACKED]
@@ -114,7 +131,7 @@ def import_margins(
             f" {len(train)} runs",
             hint="give the three files of one set of runs",
         )
-    importer = Importer(root, dataset, order, "margins", examples)
+    importer = Importer(root, dataset, order, {"source": "margins"}, examples)
     for run_id, (chosen, of_test, of_train) in enumerate(zip(mask, test, train, strict=True)):
         for path, row in ((margins, of_test), (train_margins, of_train)):
             if not np.isfinite(row).all():
@@ -141,6 +158,8 @@ def read_aux(name: str, run_id: int, data: bytes) -> Outcome:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as npz:
+            if sum(info.file_size for info in npz.zip.infolist()) > MAX_AUX:
+                raise RecordError(f"{name} has more than {MAX_AUX} bytes", hint="it is no run")
             arrays: dict[str, Any] = {key: npz[key] for key in npz.files}
         inside, outside, test = (arrays[f"index_{part}"] for part in ("train", "removed", "test"))
         train_correct = np.zeros(len(inside) + len(outside), np.bool_)
@@ -162,7 +181,7 @@ def read_aux(name: str, run_id: int, data: bytes) -> Outcome:
                 )
             into[index] = correct
         return Outcome(run_id, mask, train_correct, test_correct)
-    except (KeyError, ValueError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise RecordError(f"{name} is damaged: {error}", hint=_HINT) from error
 
 
@@ -180,25 +199,30 @@ class AuxImporter:
         examples: ExampleIndex | None = None,
         ordering: Ordering | None = None,
     ) -> None:
-        self._root, self._ordering = root, ordering
-        self._new = functools.partial(
-            Importer,
-            dataset=dataset,
-            order="official" if ordering else order,
-            source="aux_arrays",
-            examples=examples,
-            ids=ordering.digest if ordering else "",
-        )
+        self._root, self._dataset, self._ordering = root, dataset, ordering
+        self._order = "official" if ordering else order
+        self._config = {"source": "aux_arrays", **({"ids": ordering.digest} if ordering else {})}
+        self._examples = examples
         self._importers: dict[str, Importer] = {}
 
-    def add(self, name: str, data: bytes) -> None:
-        """One member that `run_of` knows; RecordError if it is damaged or of other examples."""
-        ratio, run_id = run_of(name) or ("", -1)
-        outcome = read_aux(name, run_id, data)
+    @property
+    def kind(self) -> tuple[str, str, dict[str, str]]:
+        """Data set, order and configuration of the stores, whatever their ratio."""
+        return self._dataset, self._order, self._config
+
+    def put(self, ratio: str, outcome: Outcome) -> None:
+        """One run, of `read_aux`; RecordError if it is of other examples than the first."""
         if self._ordering:
             outcome = self._ordering.applied(outcome)
         if ratio not in self._importers:
-            self._importers[ratio] = self._new(self._root / ratio, ratio=float(ratio))
+            self._importers[ratio] = Importer(
+                self._root / ratio,
+                self._dataset,
+                self._order,
+                self._config,
+                self._examples,
+                float(ratio),
+            )
         self._importers[ratio].add(outcome)
 
     @property
@@ -215,16 +239,14 @@ class Importer:
         root: Path,
         dataset: str,
         order: str,
-        source: str,
+        config: Mapping[str, str],
         examples: ExampleIndex | None,
         ratio: float | None = None,
-        ids: str = "",
     ) -> None:
         self.store: RunStore | None = None
-        self._root, self._dataset, self._order, self._source = root, dataset, order, source
+        self._root, self._dataset, self._order, self._config = root, dataset, order, config
         self._examples = examples or ExampleIndex(About(), None, None, None, None)
         self._ratio = ratio
-        self._config = {"source": source, **({"ids": ids} if ids else {})}
 
     def add(self, outcome: Outcome) -> None:
         """One run; RecordError if it speaks of other examples than the first.
@@ -241,7 +263,7 @@ class Importer:
                 outcome.test_correct,
                 train_margin=outcome.train_margin,
                 test_margin=outcome.test_margin,
-                facts={"imported": self._source},
+                facts={"imported": self._config["source"]},
             )
         )
 

@@ -77,9 +77,9 @@ class Ordering:
 
 
 def reorder(store: RunStore, root: Path, ordering: Ordering) -> RunStore:
-    """A store of the same runs in the official order; what is there already is skipped.
+    """A store of the same runs in the official order; what is there already stays.
 
-    Raises ConfigError if the runs are not in the order of TFDS.
+    Raises ConfigError if the runs are not in the order of TFDS; BusyError if others are there.
     """
     if store.sweep.order != "tfds":
         raise ConfigError(
@@ -89,11 +89,9 @@ def reorder(store: RunStore, root: Path, ordering: Ordering) -> RunStore:
     config = {**store.sweep.config, "ids": ordering.digest}
     sweep = dataclasses.replace(store.sweep, order="official", config=config)
     target = RunStore.create(root, sweep, ordering.applied_to_examples(store.examples))
-    there = set(target.run_ids())
     with bars("runs") as show:
         for count, record in enumerate(store, 1):
-            if record.spec.run_id not in there:
-                target.add(_of_sweep(ordering.applied(record), sweep.digest))
+            target.add(_of_sweep(ordering.applied(record), sweep.digest))
             show(store.root.name, count, len(store))
     return target
 
@@ -122,7 +120,8 @@ def _positions(source: Any, split: str) -> NDArray[np.int64]:
     wrong = np.flatnonzero(np.sort(found) != np.arange(len(found)))
     if len(wrong):
         raise AlignmentError(
-            f"the {len(found):,} ids of {split} are not each there once: look for {wrong[0]}",
+            f"of the {len(found):,} ids of {split} some are missing or there twice: position"
+            f" {wrong[0]} is the first",
             hint=_HINT,
         )
     return found

@@ -1,17 +1,61 @@
 """A miniature of a released archive; released models in their authors' form and in ours."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from miniature import Archive
+from miniature import STEP, Archive
+
+from memtools.checkpoints import archive as passes
+from memtools.checkpoints import harvest
+from memtools.errors import NetworkError
 
 
 @pytest.fixture(scope="session")
 def archive():
     return Archive()
+
+
+@pytest.fixture
+def short_steps(monkeypatch):
+    monkeypatch.setattr(passes, "INTERVAL", STEP)
+
+
+@pytest.fixture
+def url(served, server, archive):
+    """Where a server has the archive, as it behaves with some faults."""
+    (served / "cifar.tar.gz").write_bytes(archive.data)
+    return lambda *faults: server.url("cifar.tar.gz", *faults)
+
+
+@pytest.fixture
+def known(archive):
+    """What is known of the archive, wherever it is."""
+    return functools.partial(
+        harvest.Released, dataset="cifar100", order="tfds", md5=archive.md5, size=len(archive.data)
+    )
+
+
+@pytest.fixture
+def bad_line(archive, monkeypatch):
+    """bad_line(flipped, end): for once, the archive comes with a wrong byte, and ends too early."""
+    good = harvest.source.opened
+
+    def set_up(flipped, end):
+        def opened(source, start=0, stop=None, **_):
+            monkeypatch.setattr(harvest.source, "opened", good)
+            data = bytearray(archive.data[:end])
+            data[flipped] ^= 1
+            for at in range(start, end if stop is None else min(stop, end), 100_000):
+                yield bytes(data[at : at + 100_000][: None if stop is None else stop - at])
+            raise NetworkError("the line is dead", url=source)
+
+        monkeypatch.setattr(harvest.source, "opened", opened)
+
+    return set_up
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import tarfile
 
 import numpy as np
 
+STEP = 2_000_000  # bytes between two halts
 RATIOS, N_RUNS, N_TRAIN, N_TEST = ("0.1", "0.5", "0.7"), 20, 50_000, 10_000
 
 

@@ -1,34 +1,31 @@
 """Chosen models out of a released archive, as files."""
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
 import io
 import tarfile
+import zlib
 
 import pytest
-from miniature import tar_of
+from miniature import STEP, tar_of
 
 from memtools.checkpoints import archive as passes
 from memtools.checkpoints.extraction import extract
 from memtools.checkpoints.harvest import Released, Terms
 from memtools.checkpoints.outcomes import collect
-from memtools.errors import ConfigError, DiskError, IntegrityError, NetworkError
+from memtools.errors import (
+    ConfigError,
+    DiskError,
+    IntegrityError,
+    MemtoolsError,
+    NetworkError,
+)
 from memtools.transfer.patience import Patience
 
-STEP = 2_000_000
 RUNS = [0, 17]
-
-
-@pytest.fixture(autouse=True)
-def short_steps(monkeypatch):
-    monkeypatch.setattr(passes, "INTERVAL", STEP)
-
-
-@pytest.fixture
-def url(served, server, archive):
-    (served / "cifar.tar.gz").write_bytes(archive.data)
-    return lambda *faults: server.url("cifar.tar.gz", *faults)
+pytestmark = pytest.mark.usefixtures("short_steps")
 
 
 @pytest.fixture
@@ -53,21 +50,21 @@ def found_in(root):
 def test_the_chosen_runs_become_files_and_the_second_visit_reads_only_what_it_needs(
     archive, released, server, url, tmp_path
 ):
-    directories = extract(released, tmp_path / "to", run_ids=RUNS, ratios=["0.5"])
+    directories = extract(released, tmp_path / "to", run_ids=RUNS, ratios=[0.5])
     assert directories == [tmp_path / "to" / "cifar" / "0.5" / str(run) for run in RUNS]
     assert found_in(tmp_path / "to") == files_of(archive, ["0.5"])
     assert server.stats(url())["bytes"] == released.size
-    more = extract(released, tmp_path / "to", run_ids=[3], ratios=["0.7"])
+    more = extract(released, tmp_path / "to", run_ids=[3], ratios=[0.7])
     assert more == [tmp_path / "to" / "cifar" / "0.7" / "3"]
     assert 0 < server.stats(url())["bytes"] - released.size <= 3 * STEP
     assert found_in(tmp_path / "to") == files_of(archive, ["0.5"]) | files_of(archive, ["0.7"], [3])
     before = server.stats(url())["GET"]
-    assert extract(released, tmp_path / "to", run_ids=RUNS, ratios=["0.5"]) == directories
+    assert extract(released, tmp_path / "to", run_ids=RUNS, ratios=[0.5]) == directories
     assert server.stats(url())["GET"] == before
 
 
 def test_the_index_of_another_pass_serves(archive, released, server, url, tmp_path):
-    collect(released, tmp_path / "runs", ratios=["0.1"])
+    collect(released, tmp_path / "runs", ratios=[0.1])
     terms = Terms(index=tmp_path / "runs" / "archive.index")
     extract(released, tmp_path / "to", run_ids=[5], terms=terms)
     assert found_in(tmp_path / "to") == files_of(archive, ["0.1", "0.5", "0.7"], [5])
@@ -81,9 +78,9 @@ def test_an_interrupted_pass_goes_on_and_nothing_stands_under_a_final_name_befor
     there = dataclasses.replace(released, source=cut)
     impatient = Terms(patience=Patience(connect=2, read=1, tries=1))
     with pytest.raises(NetworkError):
-        extract(there, tmp_path / "to", run_ids=RUNS, ratios=["0.1", "0.7"], terms=impatient)
+        extract(there, tmp_path / "to", run_ids=RUNS, ratios=[0.1, 0.7], terms=impatient)
     assert found_in(tmp_path / "to") == {}
-    extract(there, tmp_path / "to", run_ids=RUNS, ratios=["0.1", "0.7"])
+    extract(there, tmp_path / "to", run_ids=RUNS, ratios=[0.1, 0.7])
     assert found_in(tmp_path / "to") == files_of(archive, ["0.1", "0.7"])
     assert server.stats(cut)["bytes"] <= released.size + 2 * STEP
 
@@ -175,6 +172,127 @@ def test_a_disk_without_room_for_a_member_is_said_before_it_is_written(
     with pytest.raises(DiskError, match=r"ckpt-9\.data"):
         extract(released, tmp_path / "to", run_ids=[0])
     assert not (tmp_path / "to" / "cifar").exists()
+
+
+EVERY = {"run_ids": range(20), "ratios": [0.5]}  # which is the middle third of the archive
+
+
+@pytest.fixture
+def file(archive, known, tmp_path):
+    path = tmp_path / "cifar.tar.gz"
+    path.write_bytes(archive.data)
+    return known(str(path))
+
+
+def test_what_came_over_a_bad_line_behind_the_last_halt_is_taken_anew(
+    archive, file, bad_line, tmp_path
+):
+    for flipped in range(file.size // 2, file.size // 2 + STEP, STEP // 10):
+        bad_line(flipped, file.size // 2 + STEP)
+        to = tmp_path / str(flipped)
+        with pytest.raises((NetworkError, IntegrityError)):
+            extract(file, to, **EVERY)
+        with contextlib.suppress(IntegrityError):  # where the byte was before the last halt
+            extract(file, to, **EVERY)
+        extract(file, to, **EVERY)
+        assert found_in(to) == files_of(archive, ["0.5"], range(20))
+
+
+def test_what_came_over_a_bad_line_out_of_the_middle_is_taken_anew(
+    archive, file, bad_line, tmp_path
+):
+    """An index of all of it proves each step between two halts, and nothing before that."""
+    terms = Terms(index=tmp_path / "index")
+    extract(file, tmp_path / "one", run_ids=[0], ratios=[0.1], terms=terms)
+    for flipped in range(file.size // 2, file.size // 2 + STEP, STEP // 10):
+        bad_line(flipped, file.size // 2 + STEP // 2 * 3)
+        to = tmp_path / str(flipped)
+        with pytest.raises((NetworkError, IntegrityError)):
+            extract(file, to, terms=terms, **EVERY)
+        extract(file, to, terms=terms, **EVERY)
+        assert found_in(to) == files_of(archive, ["0.5"], range(20))
+
+
+def test_what_came_over_a_bad_line_is_not_proven_by_reading_more_of_it_later(
+    archive, file, bad_line, tmp_path
+):
+    for flipped in range(file.size // 2, file.size * 5 // 8, STEP // 5):
+        bad_line(flipped, file.size * 3 // 4)
+        to = tmp_path / str(flipped)
+        with pytest.raises((NetworkError, IntegrityError)):
+            extract(file, to, run_ids=range(10, 20), ratios=[0.5])
+        for _ in range(2):
+            with contextlib.suppress(IntegrityError):  # found out by the MD5
+                extract(file, to, run_ids=range(20))
+        assert found_in(to) == files_of(archive, ["0.1", "0.5", "0.7"], range(20))
+
+
+def test_two_directories_may_share_an_index(archive, file, bad_line, tmp_path):
+    terms = Terms(index=tmp_path / "index")
+    for flipped in range(file.size // 2, file.size // 2 + STEP, STEP // 5):
+        terms.index.unlink(missing_ok=True)
+        bad_line(flipped, file.size // 2 + 3 * STEP)  # it is before the last halt
+        one, two = tmp_path / f"{flipped}-1", tmp_path / f"{flipped}-2"
+        with pytest.raises((NetworkError, IntegrityError)):
+            extract(file, one, terms=terms, **EVERY)
+        for to in (two, one, two, one):
+            with contextlib.suppress(IntegrityError):
+                extract(file, to, terms=terms, **(EVERY if to == one else {"run_ids": range(20)}))
+        assert found_in(one) == files_of(archive, ["0.5"], range(20))
+        assert found_in(two) == files_of(archive, ["0.1", "0.5", "0.7"], range(20))
+
+
+def test_a_halt_in_the_padding_behind_a_member_does_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setattr(passes, "INTERVAL", 1)
+    tar = tar_of([(f"c/0.1/{run}/a", bytes([run]) * 600) for run in range(20)])
+    packer = zlib.compressobj(wbits=31)
+    pieces = [
+        packer.compress(tar[start : start + 100]) + packer.flush(zlib.Z_FULL_FLUSH)
+        for start in range(0, len(tar), 100)
+    ]
+    (tmp_path / "a.tar.gz").write_bytes(b"".join(pieces) + packer.flush())
+    md5 = hashlib.md5((tmp_path / "a.tar.gz").read_bytes()).hexdigest()
+    released = Released(str(tmp_path / "a.tar.gz"), "c", "tfds", md5)
+    for run in (19, *range(19)):
+        [directory] = extract(released, tmp_path / "to", run_ids=[run])
+        assert (directory / "a").read_bytes() == bytes([run]) * 600
+
+
+def test_every_run_can_be_read_out_of_the_middle(archive, known, tmp_path, monkeypatch):
+    """Wherever the halts lie: within members, in the padding behind them, or between."""
+    path = tmp_path / "cifar.tar.gz"
+    path.write_bytes(archive.data)
+    monkeypatch.setattr(passes, "INTERVAL", 1)  # after every block
+    terms = Terms(index=tmp_path / "index")
+    extract(known(str(path)), tmp_path / "to", run_ids=[19], ratios=[0.7], terms=terms)
+    for ratio in (0.1, 0.5):
+        for run in range(20):
+            extract(known(str(path)), tmp_path / "to", run_ids=[run], ratios=[ratio], terms=terms)
+    every = files_of(archive, ["0.1", "0.5"], range(20)) | files_of(archive, ["0.7"], [19])
+    assert found_in(tmp_path / "to") == every
+
+
+def test_a_file_that_stands_in_the_way_is_not_taken_for_the_real_one(released, tmp_path):
+    path = tmp_path / "to" / "cifar" / "0.5" / "0" / "aux_arrays.npz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half of it")
+    with pytest.raises(DiskError, match="there already"):
+        extract(released, tmp_path / "to", run_ids=[0])
+    assert path.read_bytes() == b"half of it"
+
+
+def test_hidden_files_and_temporary_names(tmp_path):
+    members = [("c/0.1/0/a", b"1"), ("c/0.1/0/a.tmp", b"2"), ("c/0.1/0/._a", b"3")]
+    members += [("c/readme", b""), ("c/README", b"")]  # of no run
+    extract(of(tmp_path, tar_of(members)), tmp_path / "to", run_ids=[0])
+    found = {path.name: path.read_bytes() for path in (tmp_path / "to").glob("c/0.1/0/*")}
+    assert found == {"a": b"1", "a.tmp": b"2"}
+
+
+def test_runs_that_lack_are_counted(released, tmp_path):
+    with pytest.raises(MemtoolsError, match="lacks 1 of what was asked for, first run 20"):
+        extract(released, tmp_path / "to", run_ids=[19, 20])
+    assert (tmp_path / "to" / "cifar" / "0.7" / "19" / "aux_arrays.npz").exists()
 
 
 def test_from_the_command_line(archive, url, memtools, tmp_path):

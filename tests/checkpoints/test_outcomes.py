@@ -1,9 +1,9 @@
 """Outcomes out of a released archive, whatever happens on the way."""
 
 import dataclasses
-import functools
 import gzip
 import hashlib
+import os
 import random
 import signal
 import subprocess
@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miniature import N_RUNS, RATIOS, aux_of, tar_of
+from miniature import N_RUNS, RATIOS, STEP, aux_of, members_of, tar_of
 
-from memtools.checkpoints import archive as passes
 from memtools.checkpoints import md5 as digests_that_go_on
 from memtools.checkpoints.harvest import Released, Terms
 from memtools.checkpoints.outcomes import collect
@@ -26,37 +25,20 @@ from memtools.errors import (
     DiskError,
     IntegrityError,
     MemtoolsError,
-    RecordError,
     RefusedError,
 )
+from memtools.estimates.about import About
+from memtools.estimates.model import ExampleIndex
 from memtools.estimation.estimator import estimate
 from memtools.files import locked
 from memtools.runs.importers import import_aux
+from memtools.runs.ordering import Ordering
 from memtools.runs.store import RunStore
 from memtools.transfer.patience import Patience
 
 SCRIPT = Path(sys.executable).with_name("memtools")
+pytestmark = pytest.mark.usefixtures("short_steps")
 QUICK = Terms(patience=Patience(connect=2, read=1, tries=4, first_delay=0.001))
-STEP = 2_000_000  # bytes between two halts
-
-
-@pytest.fixture(autouse=True)
-def short_steps(monkeypatch):
-    monkeypatch.setattr(passes, "INTERVAL", STEP)
-
-
-@pytest.fixture
-def released(archive):
-    """What is known of the archive, wherever it is."""
-    return functools.partial(
-        Released, dataset="cifar100", order="tfds", md5=archive.md5, size=len(archive.data)
-    )
-
-
-@pytest.fixture
-def url(served, server, archive):
-    (served / "cifar.tar.gz").write_bytes(archive.data)
-    return lambda *faults: server.url("cifar.tar.gz", *faults)
 
 
 @pytest.fixture
@@ -96,8 +78,8 @@ def expected(direct):
     return found
 
 
-def test_one_pass_takes_the_outcomes_and_nothing_else(url, server, released, expected, tmp_path):
-    there = released(url())
+def test_one_pass_takes_the_outcomes_and_nothing_else(url, server, known, expected, tmp_path):
+    there = known(url())
     stores = collect(there, tmp_path / "to")
     assert digests(stores) == expected
     assert {store.sweep.order for store in stores} == {"tfds"}
@@ -109,35 +91,35 @@ def test_one_pass_takes_the_outcomes_and_nothing_else(url, server, released, exp
 
 
 def test_a_part_of_the_runs_and_later_more_for_which_only_their_bytes_are_read(
-    url, server, released, expected, tmp_path
+    url, server, known, expected, tmp_path
 ):
-    there = released(url())
-    stores = collect(there, tmp_path / "to", ratios=["0.5"], run_ids=[3, 7])
+    there = known(url())
+    stores = collect(there, tmp_path / "to", ratios=[0.5], run_ids=[3, 7])
     assert digests(stores) == {"0.5": [run for run in expected["0.5"] if run[0] in (3, 7)]}
     assert server.stats(url())["bytes"] == there.size
-    more = collect(there, tmp_path / "to", ratios=["0.5"], run_ids=[3, 8])
+    more = collect(there, tmp_path / "to", ratios=[0.5], run_ids=[3, 8])
     assert [run for run, _ in digests(more)["0.5"]] == [3, 7, 8]
     assert 0 < server.stats(url())["bytes"] - there.size <= 3 * STEP
     assert digests(collect(there, tmp_path / "to")) == expected  # the rest, in one go
     assert server.stats(url())["bytes"] <= 2 * there.size + 3 * STEP
 
 
-def test_estimates_from_the_stream_are_those_of_the_unpacked_files(url, released, direct, tmp_path):
-    streamed = collect(released(url()), tmp_path / "to")
+def test_estimates_from_the_stream_are_those_of_the_unpacked_files(url, known, direct, tmp_path):
+    streamed = collect(known(url()), tmp_path / "to")
     for a, b in zip(streamed, sorted(direct, key=lambda store: store.root.name), strict=True):
         one, two = estimate([a]), estimate([b])
         assert one.memorization.tobytes() == two.memorization.tobytes()
 
 
 def test_connections_that_break_cost_no_more_than_what_was_on_the_way(
-    url, server, released, expected, tmp_path
+    url, server, known, expected, tmp_path
 ):
     random.seed(2)
-    size = released("").size
+    size = known("").size
     for at in sorted(random.sample(range(1, size), 20)):
         there = url("first/2", f"truncate-at/{at}")
         to = tmp_path / str(at)
-        assert digests(collect(released(there), to, terms=QUICK)) == expected
+        assert digests(collect(known(there), to, terms=QUICK)) == expected
         assert server.stats(there)["bytes"] <= size + STEP
 
 
@@ -145,8 +127,8 @@ CHILD = """
 import sys
 from memtools.checkpoints import archive, harvest, outcomes
 archive.INTERVAL = int(sys.argv[4])
-released = harvest.Released(sys.argv[1], "cifar100", "tfds", sys.argv[3])
-outcomes.collect(released, outcomes.Path(sys.argv[2]))
+known = harvest.Released(sys.argv[1], "cifar100", "tfds", sys.argv[3])
+outcomes.collect(known, outcomes.Path(sys.argv[2]))
 """
 
 
@@ -174,121 +156,115 @@ def test_killed_at_any_instant_it_goes_on_and_nothing_is_read_twice_but_a_step(
     assert server.stats(there)["bytes"] <= size + (n_killed + 1) * (STEP + buffers)
 
 
-def interrupted(url, released, to):
+def interrupted(url, known, to):
     """A pass that ends in the middle."""
-    cut = url("only/1", f"truncate-at/{released('').size // 2}")
+    cut = url("only/1", f"truncate-at/{known('').size // 2}")
     terms = Terms(patience=dataclasses.replace(QUICK.patience, tries=1))
     with pytest.raises(MemtoolsError, match="gave up"):
-        collect(released(cut), to, terms=terms)
+        collect(known(cut), to, terms=terms)
     return cut
 
 
-def test_an_interrupted_pass_begins_at_its_last_halt(url, server, released, expected, tmp_path):
-    cut = interrupted(url, released, tmp_path / "to")
+def test_an_interrupted_pass_begins_at_its_last_halt(url, server, known, expected, tmp_path):
+    cut = interrupted(url, known, tmp_path / "to")
     assert digests([RunStore.open(tmp_path / "to" / "provisional" / "0.1")])
-    assert digests(collect(released(cut), tmp_path / "to")) == expected
+    assert digests(collect(known(cut), tmp_path / "to")) == expected
     again = server.stats(cut)["ranges"][-1]
     start = int(again.removeprefix("bytes=").partition("-")[0])
-    half = released("").size // 2
+    half = known("").size // 2
     assert half - 2 * STEP < start <= half
 
 
 def test_what_an_interrupted_pass_was_not_asked_for_is_read_when_it_is(
-    url, released, expected, tmp_path
+    url, known, expected, tmp_path
 ):
-    cut = url("only/1", f"truncate-at/{released('').size // 2}")
+    cut = url("only/1", f"truncate-at/{known('').size // 2}")
     terms = Terms(patience=dataclasses.replace(QUICK.patience, tries=1))
     with pytest.raises(MemtoolsError):
-        collect(released(cut), tmp_path / "to", ratios=["0.7"], terms=terms)
-    assert digests(collect(released(cut), tmp_path / "to")) == expected
+        collect(known(cut), tmp_path / "to", ratios=[0.7], terms=terms)
+    assert digests(collect(known(cut), tmp_path / "to")) == expected
 
 
-def test_runs_that_no_halt_vouches_for_are_taken_anew(url, released, expected, tmp_path):
-    interrupted(url, released, tmp_path / "to")
-    store = RunStore.open(tmp_path / "to" / "provisional" / "0.5")
-    last = store.run_ids()[-1]
-    store.path(last).write_bytes(store.path(store.run_ids()[0]).read_bytes())  # of another run
-    assert digests(collect(released(url()), tmp_path / "to")) == expected
-
-
-def test_what_another_pass_left_is_not_made_final(url, released, file, tmp_path):
-    interrupted(url, released, tmp_path / "to")
+def test_what_another_pass_left_is_not_made_final(url, known, file, tmp_path):
+    interrupted(url, known, tmp_path / "to")
     provisional = tmp_path / "to" / "provisional" / "0.1"
     record = RunStore.open(provisional).path(0)
     record.write_bytes(RunStore.open(provisional).path(1).read_bytes())
     index = tmp_path / "elsewhere" / "archive.index"
-    collect(released(str(file)), index.parent)
-    stores = collect(released(str(file)), tmp_path / "to", terms=Terms(index=index))
+    collect(known(str(file)), index.parent)
+    stores = collect(known(str(file)), tmp_path / "to", terms=Terms(index=index))
     assert digests(stores) == digests([RunStore.open(index.parent / each) for each in RATIOS])
 
 
 @pytest.mark.parametrize("at", [0.2, 0.6, 0.97])
-def test_a_flipped_byte_withdraws_everything(url, released, expected, tmp_path, at):
-    there = url("first/1", f"flip-byte/{int(at * released('').size)}")
+def test_a_flipped_byte_withdraws_everything(url, known, expected, tmp_path, at):
+    there = url("first/1", f"flip-byte/{int(at * known('').size)}")
     with pytest.raises(IntegrityError) as caught:
-        collect(released(there), tmp_path / "to", terms=QUICK)
+        collect(known(there), tmp_path / "to", terms=QUICK)
     assert "withdrawn" in caught.value.hint
     assert nothing_is_left_of_it(tmp_path / "to")
-    assert digests(collect(released(there), tmp_path / "to")) == expected
+    assert digests(collect(known(there), tmp_path / "to")) == expected
 
 
-def test_bytes_that_are_not_those_of_the_index_are_not_taken(url, released, server, tmp_path):
-    collect(released(url()), tmp_path / "to", ratios=["0.1"])
-    at = int(0.5 * released("").size)
+def test_bytes_that_are_not_those_of_the_index_are_not_taken(url, known, server, tmp_path):
+    collect(known(url()), tmp_path / "to", ratios=[0.1])
+    at = int(0.5 * known("").size)
     there = url(f"flip-byte/{at}")
     with pytest.raises(IntegrityError) as caught:
-        collect(released(there), tmp_path / "to", ratios=["0.5"])
+        collect(known(there), tmp_path / "to", ratios=[0.5])
     assert "withdrawn" in caught.value.hint and not (tmp_path / "to" / "0.5").exists()
-    assert len(collect(released(url()), tmp_path / "to", ratios=["0.5"])) == 2
+    assert len(collect(known(url()), tmp_path / "to", ratios=[0.5])) == 2
 
 
-def test_another_archive_is_not_taken_for_the_published_one(released, archive, file, tmp_path):
-    other = dataclasses.replace(released(str(file)), md5="0" * 32)
+def test_another_archive_is_not_taken_for_the_published_one(known, archive, file, tmp_path):
+    other = dataclasses.replace(known(str(file)), md5="0" * 32)
     with pytest.raises(ChecksumError, match=archive.md5):
         collect(other, tmp_path / "to")
     assert nothing_is_left_of_it(tmp_path / "to")
 
 
-def test_the_index_of_another_archive_is_refused_and_kept(released, file, tmp_path):
-    collect(released(str(file)), tmp_path / "to", ratios=["0.1"])
+def test_the_index_of_another_archive_is_refused_and_kept(known, file, tmp_path):
+    collect(known(str(file)), tmp_path / "to", ratios=[0.1])
     terms = Terms(index=tmp_path / "to" / "archive.index")
     before = terms.index.read_bytes()
     other = tmp_path / "imagenet.tar.gz"
     other.write_bytes(b"")
     for wrong, words in (
-        (released(str(other)), "is the index of cifar.tar.gz, not of imagenet.tar.gz"),
-        (dataclasses.replace(released(str(file)), md5="0" * 32), "of an archive whose md5 is"),
+        (known(str(other)), "is the index of cifar.tar.gz, not of imagenet.tar.gz"),
+        (dataclasses.replace(known(str(file)), md5="0" * 32), "of an archive whose md5 is"),
     ):
         with pytest.raises(ConfigError, match=words):
             collect(wrong, tmp_path / "else", terms=terms)
     assert terms.index.read_bytes() == before
     terms.index.write_bytes(b"no database" * 1000)
     with pytest.raises(DiskError, match="no index of memtools"):
-        collect(released(str(file)), tmp_path / "else", terms=terms)
+        collect(known(str(file)), tmp_path / "else", terms=terms)
 
 
-def test_a_cut_file_keeps_what_was_there_until_the_rest_comes(released, file, expected, tmp_path):
+def test_a_cut_file_keeps_what_was_there_until_the_rest_comes(known, file, expected, tmp_path):
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) * 2 // 3])
     with pytest.raises(IntegrityError, match="cut"):
-        collect(released(str(file)), tmp_path / "to")
+        collect(known(str(file)), tmp_path / "to")
     file.write_bytes(whole)
-    assert digests(collect(released(str(file)), tmp_path / "to")) == expected
+    assert digests(collect(known(str(file)), tmp_path / "to")) == expected
 
 
 def test_a_tar_that_is_cut_between_two_members_is_noticed(archive, tmp_path):
     whole = tar_of(archive.members[:30]).rstrip(b"\0")
     data = gzip.compress(whole + b"\0" * (-len(whole) % 512), 1)
     (tmp_path / "a.tar.gz").write_bytes(data)
-    known = Released(str(tmp_path / "a.tar.gz"), "cifar100", "tfds", hashlib.md5(data).hexdigest())
+    archived = Released(
+        str(tmp_path / "a.tar.gz"), "cifar100", "tfds", hashlib.md5(data).hexdigest()
+    )
     with pytest.raises(IntegrityError, match="the tar is cut"):
-        collect(known, tmp_path / "to")
+        collect(archived, tmp_path / "to")
 
 
 def test_without_an_md5_runs_stay_provisional_unless_that_is_wanted(
-    archive, file, released, expected, tmp_path
+    archive, file, known, expected, tmp_path
 ):
-    unknown = dataclasses.replace(released(str(file)), md5=None)
+    unknown = dataclasses.replace(known(str(file)), md5=None)
     with pytest.raises(MemtoolsError, match=f"its md5 is {archive.md5}, and none is known"):
         collect(unknown, tmp_path / "to")
     assert len(RunStore.open(tmp_path / "to" / "provisional" / "0.7")) == N_RUNS
@@ -297,15 +273,15 @@ def test_without_an_md5_runs_stay_provisional_unless_that_is_wanted(
 
 
 def test_where_the_md5_cannot_be_saved_an_interrupted_pass_stays_provisional(
-    url, released, expected, tmp_path, monkeypatch
+    url, known, expected, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(digests_that_go_on, "_library", lambda: None)
-    cut = interrupted(url, released, tmp_path / "to")
+    cut = interrupted(url, known, tmp_path / "to")
     with pytest.raises(MemtoolsError, match="the md5 of an interrupted pass is lost"):
-        collect(released(cut), tmp_path / "to")
+        collect(known(cut), tmp_path / "to")
     terms = Terms(unverified=True)
-    assert digests(collect(released(cut), tmp_path / "to", terms=terms)) == expected
-    assert digests(collect(released(url()), tmp_path / "whole")) == expected
+    assert digests(collect(known(cut), tmp_path / "to", terms=terms)) == expected
+    assert digests(collect(known(url()), tmp_path / "whole")) == expected
 
 
 def spoiled(**changes):
@@ -335,40 +311,40 @@ def test_a_run_that_is_none_is_named_and_the_others_are_taken(archive, tmp_path,
     members = [*archive.members[:6], ("cifar/0.1/99/aux_arrays.npz", data)]
     packed = gzip.compress(tar_of(members), 1)
     (tmp_path / "a.tar.gz").write_bytes(packed)
-    known = Released(str(tmp_path / "a.tar.gz"), "c", "tfds", hashlib.md5(packed).hexdigest())
-    with pytest.raises(RecordError, match=rf"1 runs could not.*cifar/0\.1/99/.*{words}"):
-        collect(known, tmp_path / "to")
+    archived = Released(str(tmp_path / "a.tar.gz"), "c", "tfds", hashlib.md5(packed).hexdigest())
+    with pytest.raises(MemtoolsError, match=rf"1 of 3 runs could not.*cifar/0\.1/99/.*{words}"):
+        collect(archived, tmp_path / "to")
     assert RunStore.open(tmp_path / "to" / "0.1").run_ids() == [0, 1]
 
 
 def test_a_run_that_is_there_twice_is_refused(archive, tmp_path):
     packed = gzip.compress(tar_of([*archive.members[:6], *archive.members[:3]]), 1)
     (tmp_path / "a.tar.gz").write_bytes(packed)
-    known = Released(str(tmp_path / "a.tar.gz"), "c", "tfds", hashlib.md5(packed).hexdigest())
+    archived = Released(str(tmp_path / "a.tar.gz"), "c", "tfds", hashlib.md5(packed).hexdigest())
     with pytest.raises(IntegrityError, match="stands there twice"):
-        collect(known, tmp_path / "to")
+        collect(archived, tmp_path / "to")
     assert nothing_is_left_of_it(tmp_path / "to")
 
 
-def test_a_web_page_instead_of_it_is_refused(url, released, tmp_path):
+def test_a_web_page_instead_of_it_is_refused(url, known, tmp_path):
     with pytest.raises(RefusedError, match="a web page"):
-        collect(released(url("html-200")), tmp_path / "to", terms=QUICK)
+        collect(known(url("html-200")), tmp_path / "to", terms=QUICK)
 
 
 def test_a_disk_without_room_for_what_is_taken_is_said_before_the_first_byte(
-    url, server, released, tmp_path
+    url, server, known, tmp_path
 ):
-    huge = dataclasses.replace(released(url()), size=None, approximate_size=1 << 60)
+    huge = dataclasses.replace(known(url()), size=None, approximate_size=1 << 60)
     with pytest.raises(DiskError, match="what is taken of the archive needs"):
         collect(huge, tmp_path / "to")
     assert server.stats(url())["GET"] == 0
 
 
-def test_a_second_process_on_the_same_directory_is_refused(released, file, tmp_path):
+def test_a_second_process_on_the_same_directory_is_refused(known, file, tmp_path):
     (tmp_path / "to").mkdir()
     lock = locked(tmp_path / "to" / ".gathering", wait=False, waiting=lambda: None)
     with lock, pytest.raises(BusyError):
-        collect(released(str(file)), tmp_path / "to")
+        collect(known(str(file)), tmp_path / "to")
 
 
 def test_an_interrupt_ends_it_soon_and_keeps_what_was_done(url, archive, tmp_path):
@@ -381,6 +357,140 @@ def test_an_interrupt_ends_it_soon_and_keeps_what_was_done(url, archive, tmp_pat
     _, words = child.communicate(timeout=5)
     assert (child.returncode, words) == (130, "interrupted; what was done is kept\n")
     assert not (tmp_path / "to" / "0.1").exists()
+
+
+@pytest.mark.parametrize(
+    "fault", ["cap-range/300000", "ignore-range", "etag-changes", "200-with-content-range"]
+)
+def test_whatever_a_server_makes_of_ranges(url, known, expected, tmp_path, fault):
+    there = known(url(fault, "first/3", "truncate-at/5000000"))
+    assert digests(collect(there, tmp_path / "to", ratios=[0.1], terms=QUICK))
+    assert digests(collect(there, tmp_path / "to", terms=QUICK)) == expected
+
+
+def test_an_answer_that_is_another_file_withdraws_nothing(url, known, served, expected, tmp_path):
+    cut = interrupted(url, known, tmp_path / "to")
+    (served / "cifar.tar.gz").write_bytes(b'{"error": "quota"}')
+    with pytest.raises(ChecksumError, match="18 bytes"):
+        collect(known(cut), tmp_path / "to")
+    assert len(RunStore.open(tmp_path / "to" / "provisional" / "0.1")) == N_RUNS
+    url()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"dataset": "cifar10"}, "holds runs of cifar100"),
+        ({"order": "official"}, "in the order 'tfds', and those of cifar100 in the order 'off"),
+    ],
+)
+def test_runs_of_another_kind_are_not_mixed_with_those_that_are_there(
+    url, known, tmp_path, changed, words
+):
+    interrupted(url, known, tmp_path / "to")
+    with pytest.raises(ConfigError, match=words):
+        collect(dataclasses.replace(known(url()), **changed), tmp_path / "to")
+
+
+def test_ids_are_for_runs_in_the_order_of_tfds_alone(known, file, tmp_path):
+    ordering = Ordering(np.arange(50_000)[::-1], np.arange(10_000))
+    official = dataclasses.replace(known(str(file)), order="official")
+    with pytest.raises(ConfigError, match="out of that of TFDS"):
+        collect(official, tmp_path / "to", ordering=ordering)
+    [store] = collect(
+        known(str(file)), tmp_path / "to", run_ids=[3], ratios=[0.5], ordering=ordering
+    )
+    [plain] = collect(known(str(file)), tmp_path / "plain", run_ids=[3], ratios=[0.5])
+    assert store.sweep.order == "official"
+    assert np.array_equal(store.read(3).mask, plain.read(3).mask[::-1])
+    with pytest.raises(ConfigError, match="holds runs of cifar100 in the order 'official'"):
+        collect(known(str(file)), tmp_path / "to")
+
+
+def test_labels_go_into_the_stores_and_must_be_the_same_the_next_time(known, file, tmp_path):
+    labels = ExampleIndex(About(), np.arange(50_000) % 100, None, np.arange(10_000) % 100, None)
+    chosen = {"run_ids": [3], "ratios": [0.5]}
+    [store] = collect(known(str(file)), tmp_path / "to", examples=labels, **chosen)
+    assert np.array_equal(store.examples.labels, labels.labels)
+    other = dataclasses.replace(labels, labels=labels.labels[::-1])
+    with pytest.raises(ConfigError, match="other labels"):
+        collect(known(str(file)), tmp_path / "to", examples=other)
+    with pytest.raises(ConfigError, match="the labels of 7"):
+        few = dataclasses.replace(labels, labels=np.arange(7))
+        collect(known(str(file)), tmp_path / "else", examples=few)
+
+
+def test_what_the_archive_lacks_is_said(known, file, tmp_path):
+    with pytest.raises(ConfigError, match="holds no runs that were chosen"):
+        collect(known(str(file)), tmp_path / "to", run_ids=[99])
+    with pytest.raises(MemtoolsError, match=r"lacks 2 of what was asked for, first ratio 0\.9"):
+        collect(known(str(file)), tmp_path / "to", run_ids=[19, 20], ratios=[0.5, 0.9])
+    assert RunStore.open(tmp_path / "to" / "0.5").run_ids() == [19]
+
+
+def test_two_experiments_in_one_archive_are_not_one(archive, tmp_path):
+    twice = [(name.replace("cifar", "other"), data) for name, data in archive.members[3:6]]
+    packed = gzip.compress(tar_of([*archive.members[:6], *twice]), 1)
+    (tmp_path / "a.tar.gz").write_bytes(packed)
+    archived = Released(str(tmp_path / "a.tar.gz"), "c", "tfds", hashlib.md5(packed).hexdigest())
+    with pytest.raises(IntegrityError, match=r"'0\.1/1' stands there twice"):
+        collect(archived, tmp_path / "to")
+
+
+def test_another_archive_through_the_same_pipe_is_noticed(archive, memtools, tmp_path):
+    aux = ("checkpoints", "aux", "-", "--to", tmp_path / "to", "--md5", archive.md5)
+    other = gzip.compress(tar_of(list(members_of(5))), 1)
+    for data, ratio, code in ((archive.data, 0.1, 0), (other, 0.5, 5), (archive.data, 0.5, 0)):
+        pipe = subprocess.run(
+            [SCRIPT, *aux, "--ratio", str(ratio)], input=data, capture_output=True, timeout=60
+        )
+        assert pipe.returncode == code, pipe.stderr
+    assert len(RunStore.open(tmp_path / "to" / "0.5")) == N_RUNS
+
+
+def test_what_is_no_archive_in_a_pipe_is_two_lines(tmp_path):
+    command = [SCRIPT, "checkpoints", "aux", "-", "--to", tmp_path / "to"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdin.write(b"junk" * 1000)
+        child.stdin.flush()  # and it stays open
+        assert child.wait(20) == 5
+        assert len(child.stderr.read().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--md5", "not hex"), 2, "'not hex' is no md5"),
+        (("--order", "mine"), 2, "Invalid value for '--order'"),
+        (("--ids", "a.txt", "b.txt"), 2, "out of that of TFDS"),
+    ],
+)
+def test_requests_that_are_wrong_are_refused_before_the_first_byte(
+    url, server, memtools, tmp_path, options, code, words
+):
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text("\n".join(f"{k}" for k in range(9)))
+    command = ("checkpoints", "aux", url(), "--to", "to", *options)
+    shown = memtools(*command, cwd=tmp_path)
+    assert shown.returncode == code and words in " ".join(shown.stderr.split()), shown.stderr
+    assert server.stats(url())["GET"] == 0
+
+
+def test_offline_means_no_network(url, server, memtools, tmp_path):
+    quiet = {**os.environ, "MEMTOOLS_OFFLINE": "1"}
+    shown = memtools("checkpoints", "aux", url(), "--to", tmp_path / "to", env=quiet)
+    assert shown.returncode == 2 and server.stats(url())["GET"] == 0
+
+
+def test_an_upper_case_md5_a_password_and_a_signature(url, archive, memtools, tmp_path):
+    secret = url().replace("http://", "http://me:SECRET@") + "?signature=TOKEN"
+    command = ("checkpoints", "aux", secret, "--to", tmp_path / "to", "--md5")
+    shown = memtools(*command, "0" * 32)
+    assert shown.returncode == 5 and "SECRET" not in shown.stderr
+    shown = memtools(*command, archive.md5.upper())
+    assert shown.returncode == 0, shown.stderr
+    again = memtools(*(str(each).replace("TOKEN", "OTHER") for each in command), archive.md5)
+    assert again.returncode == 0, again.stderr
 
 
 def test_from_the_command_line_and_through_a_pipe(archive, file, url, memtools, expected, tmp_path):

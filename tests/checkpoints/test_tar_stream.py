@@ -34,7 +34,7 @@ class Sinks:
     """Keeps what is wanted: every member whose name does not begin with `a/`."""
 
     def __init__(self):
-        self.found, self.seen, self.closed = {}, [], 0
+        self.found, self.seen, self.closed, self.dropped = {}, [], 0, 0
 
     def __call__(self, member):
         self.seen.append(member)
@@ -49,6 +49,9 @@ class Sinks:
 
             def close(self):
                 outer.closed += 1
+
+            def drop(self):
+                outer.dropped += 1
 
         return Sink()
 
@@ -83,6 +86,15 @@ def test_it_goes_on_from_wherever_it_has_a_state(at):
     assert [member.name for member in sinks.seen] == [*contents, "folder"]
 
 
+def test_a_member_that_will_not_be_whole_is_dropped():
+    data, _ = tar_of()
+    sinks = Sinks()
+    tar = TarStream(sinks)
+    tar.feed(memoryview(data)[: data.rindex(bytes([6]) * 100)])
+    tar.close()
+    assert (sinks.dropped, len(sinks.found) - sinks.closed) == (1, 1)
+
+
 def test_a_cut_anywhere_is_noticed():
     data, _ = tar_of()
     end = len(data.rstrip(b"\0")) // 512 * 512 + 512  # where the blocks of zeros begin
@@ -104,3 +116,39 @@ def test_what_follows_the_end_is_said():
     data, _ = tar_of()
     with pytest.raises(IntegrityError, match="behind its end"):
         TarStream(lambda member: None).feed(memoryview(data + data))
+
+
+def header(name="a", size=0, kind=tarfile.REGTYPE):
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    data = bytearray(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+    if size:
+        data[124:136] = (size & (1 << 96) - 1).to_bytes(12, "big")
+        data[124] |= 0x80
+    data[148:156] = b"%06o\0 " % (sum(data[:148]) + 256 + sum(data[156:512]))
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(kind=tarfile.GNUTYPE_LONGNAME, size=-512),
+        header(kind=tarfile.XHDTYPE, size=1 << 40),
+        header(size=-1),
+        header(size=1 << 70),
+        (header(kind=tarfile.GNUTYPE_LONGNAME, size=512) + b"x" * 511 + b"\0") * 200,
+        header(kind=tarfile.GNUTYPE_SPARSE),
+        header(kind=b"~"),
+    ],
+    ids=["size below 0", "huge header", "negative", "too large", "long chain", "sparse", "unknown"],
+)
+def test_headers_that_no_archive_of_models_has_are_said(data):
+    with pytest.raises(IntegrityError, match="the tar is damaged"):
+        TarStream(lambda member: None).feed(memoryview(data + b"\0" * 1024))
+
+
+def test_sizes_beyond_eight_gigabytes_and_names_that_are_no_text():
+    seen = []
+    tar = TarStream(lambda member: seen.append(member))
+    tar.feed(memoryview(header(name="a\udcff", size=9 << 30)))
+    assert [(member.name, member.size) for member in seen] == [("a\\xff", 9 << 30)]

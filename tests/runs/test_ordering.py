@@ -92,7 +92,7 @@ def test_ids_come_from_files_of_any_kind(tmp_path, form):
     ("ids", "error", "words"),
     [
         ((IDS[1], IDS[1]), AlignmentError, "is no id of train"),
-        ((IDS[0][:-1] + IDS[0][:1], IDS[1]), AlignmentError, "not each there once"),
+        ((IDS[0][:-1] + IDS[0][:1], IDS[1]), AlignmentError, "some are missing or there twice"),
         ((["n01440764_1.JPEG"], IDS[1]), AlignmentError, "is no id of train"),
         ((IDS[0] + [f"train_{N_TRAIN:05d}"], IDS[1]), ConfigError, "31 ids, and 30 examples"),
     ],
@@ -122,6 +122,16 @@ def test_numbers_in_the_order_of_tfds_are_not_mixed_with_official_ones(tfds, off
         align(ours, to=IDS[0])
     with pytest.raises(AlignmentError, match="tfds"):
         align(ours, to=np.arange(N_TRAIN) % 3, order="official")
+
+
+def test_two_stores_of_one_name_are_not_put_into_one(tfds, memtools, tmp_path):
+    store_in(tmp_path / "other" / "tfds", "tfds", TRAIN, TEST)
+    for name, ids in zip(("train", "test"), IDS, strict=True):
+        (tmp_path / f"{name}.txt").write_text("\n".join(ids))
+    ids = ("--ids", tmp_path / "train.txt", tmp_path / "test.txt")
+    both = (tfds.root, tmp_path / "other" / "tfds")
+    shown = memtools("checkpoints", "reorder", *both, *ids, "--to", tmp_path / "to")
+    assert shown.returncode == 2 and "'tfds' stands there twice" in shown.stderr
 
 
 def test_the_command_reorders(tfds, memtools, tmp_path):
