@@ -21,7 +21,7 @@ from memtools.estimates.model import Estimates
 SCRIPT = Path(sys.executable).with_name("memtools")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ABOUT = About(dataset="cifar100", order="official", definition="by class; 400 runs, ratio 0.7")
-FILES = ["README.md", "croissant.json", "mine.npz", "registry.toml"]
+FILES = ["README.md", "croissant.json", "mine.npz", "registry.toml", "report"]
 
 
 @pytest.fixture
@@ -43,6 +43,10 @@ def test_others_fetch_what_was_published(
     assert "- made by: A, B\n- published: 2026-01-02\n- licence: CC0-1.0\n" in card
 
     where = ("--registry", server.url("site/registry.toml"), "--to", tmp_path / "theirs")
+    page = (served / "site" / "report" / "index.html").read_text()
+    assert "by class; 400 runs, ratio 0.7" in page and "estimates.npz" in page
+    assert str(mine.parent) not in page  # where it lay is nobody's business
+
     fetched = memtools("fetch", "mine", *where)
     path = tmp_path / "theirs" / "mine.npz"
     assert (fetched.returncode, fetched.stdout) == (0, f"{path}\n")
@@ -51,6 +55,19 @@ def test_others_fetch_what_was_published(
     assert verified.endswith(" verified, arrays checked (influence)\n") and "md5" in verified
     joined = memtools("join", "mine", "--from", served / "site", *where[:2], "--to", tmp_path / "j")
     assert joined.returncode == 0 and (tmp_path / "j" / "mine.npz").is_file()
+
+
+def test_whoever_fetches_can_look_at_it_too(memtools: Run, mine: Path, tmp_path: Path) -> None:
+    site, theirs = tmp_path / "site", tmp_path / "theirs"
+    assert memtools("publish", mine, "--to", site, "--name", "mine", "--no-report").returncode == 0
+    assert not (site / "report").exists()
+    where = ("--registry", site / "registry.toml")
+    shown = memtools("report", "mine", *where, "--cache", tmp_path / "cache", "--to", theirs)
+    assert (shown.returncode, shown.stdout) == (0, f"{theirs / 'index.html'}\n"), shown.stderr
+    assert "by class; 400 runs, ratio 0.7" in (theirs / "index.html").read_text()
+    again = memtools("publish", mine, "--to", site, "--name", "mine", "--images", "digits")
+    assert again.returncode == 5  # they are not those of the numbers
+    assert sorted(each.name for each in site.iterdir()) == FILES[:-1]
 
 
 def test_what_a_file_does_not_say_is_said_by_options(memtools: Run, tmp_path: Path) -> None:

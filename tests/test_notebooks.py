@@ -8,7 +8,16 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SHOWN = {
-    "quickstart": ["Estimates: memorization of 2,000 training examples", " pairs of "],
+    "quickstart": [
+        "Estimates: memorization of 2,000 training examples",
+        " pairs of ",
+        "index.html, ",
+    ],
+    "regenerate": [
+        "160 done, 0 missing, 0 failed",
+        "Spearman of two halves 0.",
+        "report/index.html with ",
+    ],
     "checkpoints": [
         "100 runs in ",
         "miniature/0.7/42/checkpoints/ckpt-160.index",

@@ -52,13 +52,25 @@ def publish(
         datetime.datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Date of the publication."),
     ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Images for the report, as of memtools report."),
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="The runs behind the numbers, for the report. Repeatable."
+        ),
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Put the report beside the files.")] = True,
     names: Names = False,
 ) -> None:
     """Make a folder from which others can fetch estimates; print the path of its registry.
 
-    The file, in parts if it is larger than 95 MB; README.md, croissant.json, registry.toml. Put
-    the folder on any static host: `memtools fetch NAME --registry URL/registry.toml` brings the
-    file from there. The same command again goes on where it was interrupted, and repairs.
+    The file, in parts if it is larger than 95 MB; README.md, croissant.json, registry.toml; and in
+    report/ the page of memtools report, which stays if it is there. Put the folder on any static
+    host: `memtools fetch NAME --registry URL/registry.toml` brings the file from there. The same
+    command again goes on where it was interrupted, and repairs.
     """
     from memtools.artifacts.bundle import publish as publish_file
     from memtools.artifacts.croissant import Imprint
@@ -66,4 +78,31 @@ def publish(
 
     about = About(dataset=dataset, order=order, definition=definition, paper=paper)
     imprint = Imprint(license_, creator or (), url, date.date() if date else None)
-    print(publish_file(path, to, name=name, about=about, imprint=imprint, names=names))
+    registry = publish_file(path, to, name=name, about=about, imprint=imprint, names=names)
+    if report:
+        _add_report(path, registry, images, runs or [], names)
+    print(registry)
+
+
+def _add_report(
+    path: Path, registry: Path, images: str | None, runs: list[Path], names: bool
+) -> None:
+    """The page beside the files, unless it is there; a list of pairs has none."""
+    import dataclasses
+
+    from memtools.artifacts.bundle import REPORT
+    from memtools.artifacts.loader import about, load
+    from memtools.artifacts.manifest import parse_registry
+    from memtools.estimates.pairs import HighInfluencePairs
+    from memtools.runs.store import open_stores
+    from memtools_cli.extras import needing
+
+    numbers, to = load(path, names=names), registry.with_name(REPORT)
+    if isinstance(numbers, HighInfluencePairs) or to.exists():
+        return
+    with needing("report"):
+        from memtools.report.page import write_report
+    text = registry.read_text("utf-8")
+    [artifact] = parse_registry(text, where=str(registry), base="").artifacts.values()
+    published = dataclasses.replace(numbers, about=about(artifact, path))
+    write_report(published, to, images=images, stores=open_stores(runs))

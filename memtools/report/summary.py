@@ -94,8 +94,7 @@ def facts_of(subject: Subject, quality: Quality, drawn: Drawn) -> dict[str, Any]
             ("order of the examples", about.order),
             ("paper", about.paper),
             ("left open by the publisher", about.doubt),
-            ("source", about.source),
-            *_digests(about.source),
+            *_sources(about.source),
         ),
         "n_train": subject.train.n,
         "n_test": subject.test.n,
@@ -184,8 +183,8 @@ def _images(drawn: Drawn) -> Document | None:
     }
 
 
-def _digests(source: str) -> list[tuple[str, str]]:
-    """Size, md5 and sha256 of each file that the numbers were read from."""
+def _sources(source: str) -> list[tuple[str, str]]:
+    """Size, md5, sha256 of each file that the numbers were read from; where it lay is private."""
     rows = []
     for path in (Path(each) for each in source.split("; ") if each):
         if path.is_file():
@@ -193,11 +192,13 @@ def _digests(source: str) -> list[tuple[str, str]]:
                 digests = digest_file(path, ("md5", "sha256"))
             rows.append(("file", f"{path.name}, {human_size(path.stat().st_size)}"))
             rows += list(digests.items())
-    return rows
+        else:
+            rows.append(("source", path.name))
+    return rows or [("source", UNKNOWN)]
 
 
 def _known(*rows: tuple[str, str]) -> list[tuple[str, str]]:
-    required = {"definition", "direction", "order of the examples", "source"}
+    required = {"definition", "direction", "order of the examples"}
     return [(term, text or UNKNOWN) for term, text in rows if text or term in required]
 
 
