@@ -17,6 +17,7 @@ from miniature import N_RUNS, RATIOS, STEP, aux_of, members_of, tar_of
 
 from memtools.checkpoints import md5 as digests_that_go_on
 from memtools.checkpoints.harvest import Released, Terms
+from memtools.checkpoints.index import Index
 from memtools.checkpoints.outcomes import collect
 from memtools.errors import (
     BusyError,
@@ -183,6 +184,22 @@ def test_what_an_interrupted_pass_was_not_asked_for_is_read_when_it_is(
     with pytest.raises(MemtoolsError):
         collect(known(cut), tmp_path / "to", ratios=[0.7], terms=terms)
     assert digests(collect(known(cut), tmp_path / "to")) == expected
+
+
+def test_what_was_taken_on_the_word_of_an_index_that_forgot_is_taken_anew(
+    url, known, expected, tmp_path
+):
+    path, one = tmp_path / "index", tmp_path / "one"
+    cut = url("only/1", f"truncate-at/{known('').size // 2}")
+    patience = dataclasses.replace(QUICK.patience, tries=1)
+    with pytest.raises(MemtoolsError):
+        collect(known(cut), one, terms=Terms(index=path, patience=patience))
+    store = RunStore.open(one / "provisional" / "0.1")
+    store.path(10).write_bytes(store.path(9).read_bytes())  # as if it had come over a bad line
+    with Index(path, "cifar.tar.gz") as index:
+        index.forget(index.between(None, None)[0])
+    for to in (tmp_path / "two", one):  # the first reads on, the second has it from the index
+        assert digests(collect(known(url()), to, terms=Terms(index=path))) == expected
 
 
 def test_what_another_pass_left_is_not_made_final(url, known, file, tmp_path):
