@@ -35,6 +35,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from fetch import PEAK
 from webserver import serving
 
 N_TRAIN, N_TEST, N_WEIGHTS, RATIO = 50_000, 10_000, 1_895_786, 0.7
@@ -43,13 +44,6 @@ SHELL = """
 rm -f pipe; mkfifo pipe
 md5sum < pipe > md5 &
 curl -fsS "$0" | tee pipe | tar xzO > /dev/null && wait && grep -q "$1" md5
-"""
-# Runs a command and prints the peak of its resident memory.
-PEAK = """
-import os, sys
-_, status, usage = os.wait4(os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
-print(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
