@@ -76,7 +76,7 @@ def read_again(
     Raises DamageError if the bytes between are not those that were read before.
     """
     spans, chosen = _spans(index, members), {member.offset for member in members}
-    total = sum(_at(stop, index) - _at(start, index, 0) for start, stop in spans)
+    total = sum(_end(stop, index) - _begin(start) for start, stop in spans)
     done = 0
 
     def sink(member: Member) -> Sink | None:
@@ -188,15 +188,20 @@ def _spans(index: Index, members: Sequence[Member]) -> list[tuple[Halt | None, H
     spans: list[tuple[Halt | None, Halt | None]] = []
     for member in sorted(members, key=lambda each: each.offset):
         start, stop = index.before(member), index.behind(member)
-        if spans and ((last := spans[-1][1]) is None or _at(start, index, 0) <= _at(last, index)):
+        if spans and ((last := spans[-1][1]) is None or _begin(start) <= last.point.position):
             spans[-1] = spans[-1][0], stop if last is not None else None
         else:
             spans.append((start, stop))
     return spans
 
 
-def _at(halt: Halt | None, index: Index, otherwise: int | None = None) -> int:
-    """The byte of a halt; without one, that given, or the last."""
-    if halt:
-        return halt.point.position
-    return index.ended.size if otherwise is None and index.ended else otherwise or 0
+def _begin(start: Halt | None) -> int:
+    """The first byte of a span."""
+    return start.point.position if start else 0
+
+
+def _end(stop: Halt | None, index: Index) -> int:
+    """The byte behind a span: without a halt, the last of an archive whose end is known."""
+    if stop:
+        return stop.point.position
+    return index.ended.size if index.ended else 0

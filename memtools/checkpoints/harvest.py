@@ -10,13 +10,12 @@ Where an index knows members already, only they are read again, and what lies ar
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import re
 import shutil
 import urllib.parse
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -33,6 +32,7 @@ from memtools.transfer.wire import public
 INDEX = "archive.index"
 PROVISIONAL = "provisional"
 _NOTE = "index"  # a file there: of which index the members are that were taken
+_locked = functools.partial(locked, wait=False, waiting=lambda: None)
 _SHARE = 400  # an archive has at least so many times the bytes of its outcomes and its index
 
 
@@ -188,12 +188,6 @@ def _require_proof(index: Index, known: Collection[Member], terms: Terms) -> Non
             " made the index, cannot save an md5",
             hint="--unverified takes the part, or take the index away and read all of it",
         )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with locked(path, wait=False, waiting=lambda: None):
-        yield
 
 
 def _renew(directory: Path, token: str) -> None:

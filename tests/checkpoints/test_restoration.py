@@ -18,6 +18,12 @@ VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # ---- what is restored
 
 
+def require_equal(ours, theirs):
+    difference = abs(ours - theirs).max()
+    print(f"largest difference {difference:.1e}, deviation {theirs.std():.2f}")  # pytest -rP
+    assert difference < 1e-4 * theirs.std()
+
+
 @pytest.mark.parametrize(
     ("which", "size"), [("inception", 32), ("inception", 43), ("resnet", 64), ("resnet", 75)]
 )
@@ -27,13 +33,13 @@ def test_logits_are_those_of_sonnet(which, size, request):
     theirs = one.module(one.images(16, size, seed=5), is_training=False).numpy()
     ours = one.model(pixels(16, size, seed=5), training=False).numpy()
     assert 0.3 < theirs.std() < 4 and theirs.std(0).mean() > 0.1  # they depend on the images
-    assert abs(ours - theirs).max() < 1e-4 * theirs.std()
+    require_equal(ours, theirs)
 
 
 def test_logits_of_the_resnet_are_those_of_sonnet_at_the_size_it_was_trained_at(resnet):
     theirs = resnet.module(resnet.images(2, 224, seed=5), is_training=False).numpy()
     ours = resnet.model(pixels(2, 224, seed=5), training=False).numpy()
-    assert abs(ours - theirs).max() < 1e-4 * theirs.std()
+    require_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("which", ["inception", "resnet"])
