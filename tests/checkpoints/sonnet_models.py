@@ -79,6 +79,7 @@ def normalised(n, size, seed=0):
 def trained(module, images, size):
     """The module with random weights, and with moving averages that have moved."""
     rng = np.random.default_rng(1)
+    tf.random.set_seed(1)
     module(images(2, size), is_training=False)
     for variable in module.trainable_variables:
         name, shape = variable.name.split("/")[-1], variable.shape
