@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from memtools.estimation.bits import Outcomes
 from memtools.estimation.estimator import estimate
 from memtools.files import write_atomically
 from memtools.report import figures
-from memtools.report.page import write_report
+from memtools.report.page import require_free_place, write_report
 from memtools.runs.sweep import run_missing
 from memtools.training.config import load_config
 from memtools.training.datasets import Dataset, load_arrays
@@ -56,6 +55,7 @@ class Summary:
 def run(root: Path, n_runs: int = 400) -> Summary:
     """Train, estimate, print, draw; everything is written to `root`. Stops and resumes."""
     begun = time.monotonic()
+    require_free_place(root / "report", over=True)
     config = load_config("digits-demo")
     data = load_arrays(config)
     store = store_of(root / "runs", config, data)
@@ -70,9 +70,8 @@ def run(root: Path, n_runs: int = 400) -> Summary:
     halves = reliability.split_half(outcomes, store.examples)
     right = outcomes.mask.both(outcomes.train_correct).sum() / outcomes.mask.totals().sum()
     _draw(root, estimates, data)
-    shutil.rmtree(root / "report", ignore_errors=True)  # of an earlier time
     saved = load(root / "estimates.npz")
-    write_report(saved, root / "report", images=data, stores=[store])
+    write_report(saved, root / "report", images=data, stores=[store], over=True)
     precision, auroc = found(estimates.memorization, data.flipped)
     summary = Summary(
         n_runs=len(store),

@@ -131,19 +131,25 @@ def appearing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def appearing_directory(path: Path) -> Iterator[Path]:
+def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
     """A directory to write into, which appears under `path` when it is whole, or not at all.
 
-    What a killed process left beside it is removed. Raises DiskError if `path` is there and is no
-    empty directory; BusyError if another process is making it.
+    over: in the place of whatever directory is there. What a killed process left beside it is
+    removed. Raises DiskError if `path` is there and is no empty directory, or is where the process
+    works; BusyError if another process is making it.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    path = path.resolve()  # `.` has no name to appear under
+    temporary, old = (path.with_name(f".{path.name}.{kind}") for kind in ("tmp", "old"))
     with disk_errors(path):
-        require_empty(path)
+        if not over:
+            require_empty(path)
+        if path == Path.cwd():
+            raise DiskError(f"{path} is the directory you are in", hint="name a new one in it")
         path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
     with locked(lock, wait=False, waiting=lambda: None), disk_errors(path):
-        shutil.rmtree(temporary, ignore_errors=True)
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
         temporary.mkdir()
         try:
             yield temporary
@@ -151,9 +157,12 @@ def appearing_directory(path: Path) -> Iterator[Path]:
                 for name in names:
                     with open(f"{directory}/{name}", "rb") as file:  # noqa: PTH123  # thousands
                         os.fsync(file.fileno())
+            if over and path.exists():
+                os.replace(path, old)
             publish(temporary, path)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for leftover in (temporary, old):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def require_empty(path: Path) -> None:

@@ -40,9 +40,13 @@ def shapes(
     labels: bool = True,
     influence: bool = True,
     lost: int = 0,
+    noise: float = 0.015,
     side: int = 16,
 ) -> tuple[Estimates, Dataset]:
-    """Estimates of a few classes of images that differ in colour; lost: so many are NaN."""
+    """Estimates of a few classes of images that differ in colour.
+
+    lost: so many are NaN. noise: standard deviation of an influence of nothing.
+    """
     rng = np.random.default_rng(7)
     train = rng.permutation(np.repeat(np.arange(n_classes), per_class))
     test = rng.permutation(np.repeat(np.arange(n_classes), tests))
@@ -59,21 +63,22 @@ def shapes(
         arrays["tr_filenames"] = np.array([f"img_{k:05d}.png" for k in range(n)])
         arrays["tt_filenames"] = np.array([f"val_{k:05d}.png" for k in range(len(test))])
     if influence:
-        arrays |= _influence(rng, train, test, n_classes)
+        arrays |= _influence(rng, train, test, n_classes, noise)
     images = (_images(rng, each, side, n_classes) for each in (train, test))
     return Estimates(arrays, ABOUT), Dataset("shapes", "file", train, test, NONE, *images)
 
 
-def _influence(rng, train, test, n_classes):
+def _influence(rng, train, test, n_classes, noise):
     """Noise; some strong ties of memorized examples; one that harms in each class."""
     arrays = {}
     for label in range(n_classes):
         rows, columns = np.flatnonzero(train == label), np.flatnonzero(test == label)
-        values = rng.normal(0, 0.015, (len(rows), len(columns)))
+        values = rng.normal(0, noise, (len(rows), len(columns)))
         for row in range(0, len(rows), 3):
             values[row, rng.permutation(len(columns))[: 1 + row % 4]] = rng.uniform(0.2, 0.6)
         values[-1, 0] = -0.3
         arrays |= {f"tr_classidx_{label}": rows, f"tt_classidx_{label}": columns}
+        values = np.clip(values, -1, 1)
         arrays[f"infl_matrix_class{label}"] = values.astype(np.float32)
         arrays[f"infl_se_class{label}"] = np.full(values.shape, 0.02, np.float32)
     return arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from fault_server import FaultServer
+from shapes import shapes
 from worlds import published_arrays
 
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates
+from memtools.report.page import write_report
 
 SCRIPT = Path(sys.executable).with_name("memtools")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -44,7 +47,7 @@ def test_others_fetch_what_was_published(
 
     where = ("--registry", server.url("site/registry.toml"), "--to", tmp_path / "theirs")
     page = (served / "site" / "report" / "index.html").read_text()
-    assert "by class; 400 runs, ratio 0.7" in page and "estimates.npz" in page
+    assert "by class; 400 runs, ratio 0.7" in page and "mine.npz" in page
     assert str(mine.parent) not in page  # where it lay is nobody's business
 
     fetched = memtools("fetch", "mine", *where)
@@ -68,6 +71,31 @@ def test_whoever_fetches_can_look_at_it_too(memtools: Run, mine: Path, tmp_path:
     again = memtools("publish", mine, "--to", site, "--name", "mine", "--images", "digits")
     assert again.returncode == 5  # they are not those of the numbers
     assert sorted(each.name for each in site.iterdir()) == FILES[:-1]
+
+
+def test_the_report_is_made_anew_and_that_of_other_numbers_does_not_stay(
+    memtools: Run, mine: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    estimates, data = shapes()
+    write_report(estimates, site / "report", images=data)
+    renamed = tmp_path / "renamed.npz"
+    renamed.write_bytes(mine.read_bytes())
+    for file, to in ((mine, site), (renamed, tmp_path / "again")):
+        done = memtools("publish", file, "--to", to, "--name", "mine")
+        assert done.returncode == 0, done.stderr
+        assert "cifar100" in (to / "report" / "index.html").read_text()
+    pages = [path.relative_to(site) for path in site.rglob("*") if path.is_file()]
+    assert filecmp.cmpfiles(site, tmp_path / "again", pages, shallow=False)[0] == pages
+    for left in (".report.old", ".report.tmp"):  # by one that was killed
+        (site / left).mkdir()
+    assert memtools("publish", mine, "--to", site, "--name", "mine").returncode == 0
+    assert sorted(os.listdir(site)) == FILES
+    (site / "report" / "thesis.tex").write_text("months of work")
+    shown = memtools("publish", mine, "--to", site, "--name", "mine")
+    assert shown.returncode == 6 and "report is there, and not empty" in shown.stderr
+    assert (site / "report" / "thesis.tex").exists()
 
 
 def test_what_a_file_does_not_say_is_said_by_options(memtools: Run, tmp_path: Path) -> None:

@@ -9,6 +9,15 @@ from memtools.artifacts.loader import load
 from memtools.runs.store import RunStore
 
 
+def test_a_folder_that_is_no_report_is_left_alone_before_anything_is_trained(memtools, tmp_path):
+    thesis = tmp_path / "report" / "thesis.tex"
+    thesis.parent.mkdir()
+    thesis.write_text("months of work")
+    shown = memtools("demo", "--to", tmp_path, "--runs", 12)
+    assert shown.returncode == 6 and "report is there, and not empty" in shown.stderr
+    assert list(tmp_path.rglob("*")) == [thesis.parent, thesis]
+
+
 def test_the_demo_finds_the_flipped_labels_and_resumes(memtools, tmp_path):
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     to = tmp_path / "demo"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 from worlds import git_blob, noise
@@ -404,6 +405,37 @@ def test_two_processes_do_not_make_one_directory_together(tmp_path):
         with pytest.raises(BusyError), appearing_directory(final):
             raise AssertionError
     assert [path.name for path in final.iterdir()] == ["mine"]
+
+
+def test_one_that_goes_over_another_does_so_when_it_is_whole_and_not_before(tmp_path):
+    final = tmp_path / "final"
+    final.mkdir()
+    (final / "old").touch()
+    with pytest.raises(RuntimeError), appearing_directory(final, over=True):
+        raise RuntimeError
+    assert [path.name for path in final.iterdir()] == ["old"]
+    left = tmp_path / ".final.old"  # of one that was killed between the two
+    left.mkdir()
+    with appearing_directory(final, over=True) as root:
+        (root / "new").touch()
+        assert (final / "old").exists()
+    assert [path.name for path in final.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_a_link_to_an_empty_directory_will_do_and_where_one_stands_will_not(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    with appearing_directory(tmp_path / "link") as root:
+        (root / "file").touch()
+    assert (tmp_path / "there" / "file").exists()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with (
+        pytest.raises(DiskError, match="is the directory you are in"),
+        appearing_directory(Path()),
+    ):
+        raise AssertionError
 
 
 def test_an_empty_directory_is_free_and_anything_else_is_not(tmp_path):

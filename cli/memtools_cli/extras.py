@@ -7,6 +7,18 @@ import os
 from collections.abc import Iterator
 
 
+def require_for_images(source: str | None) -> None:
+    """Say how to get TensorFlow where images come from it, before anything else is done."""
+    if source is not None and source.endswith(".toml"):
+        from memtools.training.config import load_config
+
+        source = load_config(source).dataset
+    if source is not None and source.startswith(("tfds:", "tfrecords:")):
+        with needing("tf"):
+            import memtools.tfrecords.reader
+            import memtools.training.tfds_arrays  # noqa: F401
+
+
 @contextlib.contextmanager
 def needing(extra: str) -> Iterator[None]:
     """Around imports that an extra of memtools brings."""

@@ -68,14 +68,21 @@ def publish(
     """Make a folder from which others can fetch estimates; print the path of its registry.
 
     The file, in parts if it is larger than 95 MB; README.md, croissant.json, registry.toml; and in
-    report/ the page of memtools report, which stays if it is there. Put the folder on any static
-    host: `memtools fetch NAME --registry URL/registry.toml` brings the file from there. The same
-    command again goes on where it was interrupted, and repairs.
+    report/ the page of memtools report, made anew each time. Put the folder on any static host:
+    `memtools fetch NAME --registry URL/registry.toml` brings the file from there. The same command
+    again goes on where it was interrupted, and repairs.
     """
+    from memtools.artifacts.bundle import REPORT
     from memtools.artifacts.bundle import publish as publish_file
     from memtools.artifacts.croissant import Imprint
     from memtools.estimates.about import About
+    from memtools_cli.extras import needing, require_for_images
 
+    if report:
+        with needing("report"):
+            from memtools.report.page import require_free_place
+        require_for_images(images)
+        require_free_place(to / REPORT, over=True)
     about = About(dataset=dataset, order=order, definition=definition, paper=paper)
     imprint = Imprint(license_, creator or (), url, date.date() if date else None)
     registry = publish_file(path, to, name=name, about=about, imprint=imprint, names=names)
@@ -87,22 +94,24 @@ def publish(
 def _add_report(
     path: Path, registry: Path, images: str | None, runs: list[Path], names: bool
 ) -> None:
-    """The page beside the files, unless it is there; a list of pairs has none."""
+    """The page beside the files, in the place of an earlier one; a list of pairs has none."""
     import dataclasses
 
     from memtools.artifacts.bundle import REPORT
     from memtools.artifacts.loader import about, load
     from memtools.artifacts.manifest import parse_registry
     from memtools.estimates.pairs import HighInfluencePairs
+    from memtools.report.page import write_report
     from memtools.runs.store import open_stores
-    from memtools_cli.extras import needing
 
-    numbers, to = load(path, names=names), registry.with_name(REPORT)
-    if isinstance(numbers, HighInfluencePairs) or to.exists():
+    numbers = load(path, names=names)
+    if isinstance(numbers, HighInfluencePairs):
         return
-    with needing("report"):
-        from memtools.report.page import write_report
     text = registry.read_text("utf-8")
     [artifact] = parse_registry(text, where=str(registry), base="").artifacts.values()
-    published = dataclasses.replace(numbers, about=about(artifact, path))
-    write_report(published, to, images=images, stores=open_stores(runs))
+    whole = registry.with_name(artifact.file)  # which others will know; unless it is in parts
+    published = dataclasses.replace(
+        numbers, about=about(artifact, whole if whole.is_file() else path)
+    )
+    to, stores = registry.with_name(REPORT), open_stores(runs)
+    write_report(published, to, images=images, stores=stores, over=True)

@@ -60,14 +60,11 @@ def report(
     from memtools.artifacts.loader import load
     from memtools.files import human_size
     from memtools.runs.store import open_stores
-    from memtools_cli.extras import needing
+    from memtools_cli.extras import needing, require_for_images
 
     with needing("report"):
         from memtools.report.page import write_report
-    if images is not None and images.startswith(("tfds:", "tfrecords:")):
-        with needing("tf"):
-            import memtools.tfrecords.reader
-            import memtools.training.tfds_arrays  # noqa: F401
+    require_for_images(images)
     numbers = load(what, cache=cache, registries=registry or (), mirror=mirror, names=names)
     stores = open_stores(runs or [])
     written = write_report(

@@ -233,11 +233,16 @@ class Estimates:
 
 
 def as_text(names: Array | None) -> Array | None:
-    """File names as str, whether they are kept as bytes or as text."""
+    """File names as str, whether they are kept as bytes or as text; SchemaError if not UTF-8."""
     if names is None or names.dtype.kind == "U":
         return names
     width = names.dtype.itemsize
     codes = np.ascontiguousarray(names).view(np.uint8)
     if codes.max(initial=0) < 128:  # ASCII: bytes are code points, only narrower
         return codes.astype(np.uint32).view(f"U{width}").reshape(names.shape)
-    return np.char.decode(names, "utf-8")
+    try:
+        return np.char.decode(names, "utf-8")
+    except UnicodeDecodeError as error:
+        raise SchemaError(
+            f"a file name is not UTF-8: {error.object!r}", hint="write the names anew as text"
+        ) from error

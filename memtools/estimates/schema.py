@@ -35,6 +35,7 @@ import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
 from memtools.errors import SchemaError
+from memtools.estimates.model import as_text
 from memtools.estimates.npz import Array, Npz, read_npy
 from memtools.files import disk_errors
 
@@ -187,6 +188,7 @@ def _names(arrays: Mapping[str, Array], name: str, n: int) -> None:
     array = _vector(arrays, name, n)
     if array.dtype.kind not in "SU":
         raise _wrong(name, f"holds {array.dtype}, not names")
+    as_text(array)
     if len(np.unique(array)) != n:
         raise _wrong(name, "holds a name twice")
 

@@ -38,6 +38,7 @@ class Halves:
 
     pearson, spearman: of memorization over all training examples; NaN if it is constant.
     jaccard: of the sets of high-influence pairs, n_pairs their sizes; NaN if both are empty.
+    memorization: both estimates, float [n] each, of the examples of which there are two.
     """
 
     n_runs: int
@@ -45,6 +46,7 @@ class Halves:
     spearman: float
     jaccard: float
     n_pairs: tuple[int, int]
+    memorization: tuple[Array, Array] = dataclasses.field(repr=False, compare=False)
 
 
 def split_half(
@@ -74,6 +76,7 @@ def split_half(
         spearman(left, right),
         len(pairs[0] & pairs[1]) / union if union else float("nan"),
         (len(pairs[0]), len(pairs[1])),
+        (left, right),
     )
 
 

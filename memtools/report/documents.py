@@ -23,7 +23,7 @@ from memtools.report.choice import Index, Row
 from memtools.report.packing import integers, numbers, positions
 from memtools.report.subject import Side, Subject
 from memtools.report.thumbnails import Example
-from memtools.report.ties import Ties
+from memtools.report.ties import LEAST, Ties
 
 Document = dict[str, Any]
 
@@ -146,7 +146,8 @@ def _cells(members: Index, kept: Index, first: int) -> dict[str, str]:
 
 def _ties(ties: Ties, label: int, ours: Index, theirs: Index) -> Document:
     here = ties.of_class.get(label, slice(0, 0))
-    document = {
+    document: Document = {
+        "least": ties.least.get(label, LEAST),
         "train": integers(_place(ours, ties.train[here])),
         "test": integers(_place(theirs, ties.test[here])),
         "value": numbers(ties.values[here]),

@@ -13,6 +13,7 @@ Only images that are shown are read: a folder one by one, TFRecords in one pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,18 +42,19 @@ def open_images(source: str | Path | Dataset, subject: Subject) -> Images:
     """
     if isinstance(source, Dataset):
         return _of_arrays(source, subject, {})
-    scheme, colon, rest = str(source).partition(":")
-    path = Path(source)
-    if colon and scheme == "tfrecords":
-        return open_records(Path(rest), subject)
+    path, config = Path(source), None
     if path.is_dir():
         return _of_folder(path, subject)
     if path.suffix == ".toml":
-        return _of_arrays(load_arrays(load_config(str(path))), subject, {})
-    if str(source) != "digits" and scheme != "tfds" and path.suffix != ".npz":
+        config = load_config(str(path))
+    scheme, _, rest = (config.dataset if config else str(source)).partition(":")
+    if scheme == "tfrecords":
+        return open_records(Path(rest), subject)
+    if scheme not in ("digits", "tfds") and path.suffix not in (".npz", ".toml"):
         raise ConfigError(f"{str(source)!r} is no source of images", hint=_HINT)
-    data, names = read_arrays(str(source)), {}
-    if colon and scheme == "tfds":
+    data = load_arrays(config) if config else read_arrays(str(source))
+    names = {}
+    if scheme == "tfds":
         from memtools.training.tfds_arrays import class_names as of_tfds  # needs TensorFlow
 
         names = of_tfds(rest)
@@ -63,13 +65,14 @@ def open_images(source: str | Path | Dataset, subject: Subject) -> Images:
 
 
 def _of_arrays(data: Dataset, subject: Subject, names: Mapping[int, str]) -> Images:
+    train = _of_array(data.train_images, "training")
     proof = _by_position(subject, "train", data.train_labels, data.order)
     test = None
-    if subject.index.test_labels is not None:
+    if subject.index.test_labels is not None and len(data.test_images):
+        test = _of_array(data.test_images, "test")
         _by_position(subject, "test", data.test_labels, data.order)
-        test = _of_array(data.test_images)
     side = min(SIDE, max(_pixels(data.train_images[0]).shape[:2]))
-    return Images(_of_array(data.train_images), test, side, proof, names)
+    return Images(train, test, side, proof, names)
 
 
 def _by_position(subject: Subject, split: str, labels: Array, order: str) -> str:
@@ -78,7 +81,23 @@ def _by_position(subject: Subject, split: str, labels: Array, order: str) -> str
     return align(subject.index, to=Listing(labels=labels), split=split, order=declared).proof
 
 
-def _of_array(images: Array) -> Pictures:
+def _of_array(images: Array, split: str) -> Pictures:
+    """ConfigError where pixels are none, or would be shown in other places."""
+    shape = images.shape[1:]
+    if len(shape) == 1:  # flat, as an MLP may have them
+        shape = (math.isqrt(shape[0]),) * 2
+    whole = len(shape) in (2, 3) and 0 < math.prod(shape) == math.prod(images.shape[1:])
+    if not whole or shape[2:] not in ((), (1,), (3,), (4,)):
+        raise ConfigError(
+            f"the {split} images are an array of the shape {images.shape}",
+            hint="images are [n, height, width] or [n, height, width, 1, 3 or 4]",
+        )
+    if images.dtype != np.uint8 and ((images < 0) | (images > 1)).any():
+        raise ConfigError(
+            f"the {split} images are {images.dtype}, and not within 0 and 1",
+            hint="pixels are uint8 from 0 to 255, or floating-point numbers from 0 to 1",
+        )
+
     def look(k: int) -> Image.Image:
         return Image.fromarray(_pixels(images[k]))
 
@@ -89,9 +108,8 @@ def _pixels(image: Array) -> Array:
     """uint8 [height, width] or [height, width, 3] of an image; floats are within [0, 1]."""
     if image.dtype != np.uint8:
         image = (np.clip(np.nan_to_num(image), 0, 1) * 255).round().astype(np.uint8)
-    if image.ndim == 1:  # flat, as an MLP may have it
-        side = int(np.sqrt(len(image)))
-        image = image[: side * side].reshape(side, side)
+    if image.ndim == 1:
+        image = image.reshape(math.isqrt(len(image)), -1)
     if image.ndim == 3:
         image = image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
     return image

@@ -39,6 +39,7 @@ from memtools.runs.store import RunStore
 from memtools.training.datasets import Dataset
 
 TEMPLATE = Path(__file__).parent / "template"
+_PARTS = {"index.html", "page", "data", "figures"}
 FEWEST = 1000  # thumbnails: with less there is nothing to see
 
 
@@ -60,26 +61,27 @@ def write_report(
     stores: Sequence[RunStore] = (),
     figures: bool = False,
     max_images: int = MAX_IMAGES,
+    over: bool = False,
 ) -> Written:
     """Write the report of estimates or scores to a new directory.
 
     images: a source (memtools.report.images), or arrays. stores: of the runs that the numbers were
     estimated from, for their quality. figures: draw some as PDF and PNG, too. max_images:
-    thumbnails that are drawn at most, 1,000 and more.
+    thumbnails that are drawn at most, 1,000 and more. over: in the place of a report that is there.
 
     Raises DiskError for a directory that is not empty; AlignmentError for images of something else;
     ConfigError for a list of pairs, or for runs of other numbers.
     """
     if max_images < FEWEST:
         raise ConfigError(f"at most {max_images} images", hint=f"allow {FEWEST:,} or more")
-    require_empty(to)
+    require_free_place(to, over=over)
     subject = subject_of(numbers)
     source = None if images is None else open_images(images, subject)
     quality = quality_of(subject, stores)
     levels = levels_of(subject.values)
     there = _there(source)
     choice = choose(subject, levels, max_images=max_images, train=there[0], test=there[1])
-    with appearing_directory(to) as root:
+    with appearing_directory(to, over=over) as root:
         data = root / "data"
         sheets = None if source is None else Sheets(data, source)
         if sheets is not None:
@@ -94,6 +96,14 @@ def write_report(
             draw_plates(root / "figures", subject, choice, quality, sheets)
         n_bytes = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     return Written(to / "index.html", n_bytes, drawn.n, drawn.n_missing)
+
+
+def require_free_place(to: Path, *, over: bool) -> None:
+    """Raise DiskError unless a report may appear there: over a report, if that is wanted."""
+    with disk_errors(to):
+        is_report = (to / "data" / "summary.js").is_file()
+        if not (over and is_report and {path.name for path in to.iterdir()} <= _PARTS):
+            require_empty(to)
 
 
 def _there(images: Images | None) -> tuple[Mask | None, Mask | None]:

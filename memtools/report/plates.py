@@ -7,6 +7,7 @@ influence      that of all influences, where there are any
 memorized      the most atypical examples, where there are images
 pairs          training examples and the test examples that they help on most, likewise
 convergence    two halves of the runs, where runs are known
+halves         score against score: what the larger of these halves say of each example
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL
+from memtools.estimation.reliability import Halves
 from memtools.files import disk_errors
 from memtools.report import figures
 from memtools.report.choice import Choice, Row
@@ -46,6 +48,8 @@ def draw_plates(
         )
     if len(quality.curve) > 1:
         _twice(root / "convergence", lambda path: figures.convergence(quality.curve, path))
+    if quality.curve:
+        _twice(root / "halves", lambda path: _against(subject, quality.curve[-1], path))
     if sheets is None:
         return
     images, captions = _memorized(subject, choice, sheets)
@@ -59,6 +63,12 @@ def draw_plates(
 def _twice(stem: Path, draw: Callable[[Path], None]) -> None:
     for ending in (".pdf", ".png"):
         draw(stem.with_suffix(ending))
+
+
+def _against(subject: Subject, halves: Halves, path: Path) -> None:
+    names = f"{subject.quantity}, half of the runs", "the other half"
+    title = f"{halves.n_runs:,} runs each, Spearman {halves.spearman:.3f}"
+    figures.scatter(*halves.memorization, names, title, path)
 
 
 def _memorized(subject: Subject, choice: Choice, sheets: Sheets) -> tuple[list[Array], list[str]]:

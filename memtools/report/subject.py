@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, SchemaError
+from memtools.estimates import schema
 from memtools.estimates.about import About
 from memtools.estimates.identity import identify, synset_of
 from memtools.estimates.model import Estimates, ExampleIndex
@@ -100,7 +101,7 @@ def subject_of(numbers: Estimates | Scores | HighInfluencePairs) -> Subject:
     """What to report of what `memtools.load` returns.
 
     Raises ConfigError for a list of pairs, and for a score of no example; SchemaError for
-    estimates without memorization, and for columns that do not fit.
+    estimates without memorization, and for arrays that cannot be what they should be.
     """
     if isinstance(numbers, HighInfluencePairs):
         raise ConfigError(
@@ -108,6 +109,8 @@ def subject_of(numbers: Estimates | Scores | HighInfluencePairs) -> Subject:
             hint="give the influence file, or the group of the data set: it holds these pairs too",
         )
     estimates = numbers if isinstance(numbers, Estimates) else None
+    if estimates is not None:
+        _require_meaning(estimates)
     scores = numbers.scores if isinstance(numbers, Estimates) else numbers
     if not len(scores):
         raise ConfigError(
@@ -115,7 +118,8 @@ def subject_of(numbers: Estimates | Scores | HighInfluencePairs) -> Subject:
         )
     arrays: Mapping[str, Array] = {} if estimates is None else estimates.arrays
     index = _index(numbers)
-    _require_lengths(scores, index)
+    if estimates is None:
+        _require_columns(scores)
     labels, shelves = _shelves(index, len(scores))
     values = np.asarray(scores.values, np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
@@ -136,7 +140,7 @@ def subject_of(numbers: Estimates | Scores | HighInfluencePairs) -> Subject:
         labels=labels,
         train=_side(index.filenames, shelves[0], key, n_shelves),
         test=_side(index.test_filenames, shelves[1], None, n_shelves),
-        ties=None if estimates is None else ties_of(estimates, index),
+        ties=None if estimates is None else ties_of(estimates),
     )
 
 
@@ -149,14 +153,22 @@ def class_names(index: ExampleIndex) -> dict[int, str]:
     return dict(zip(labels.tolist(), names, strict=True)) if all(names) else {}
 
 
-def _require_lengths(scores: Scores, index: ExampleIndex) -> None:
-    columns = (index.labels, index.filenames, scores.standard_error, scores.n_in, scores.n_out)
-    for column in columns:
-        if column is not None and len(column) != len(scores):
-            raise SchemaError(
-                f"there are {len(scores):,} scores, and {len(column):,} labels, names or errors",
-                hint="memtools verify says what is wrong with the file",
-            )
+def _require_meaning(estimates: Estimates) -> None:
+    try:
+        schema.check(schema.kind_of(estimates.arrays), estimates.arrays)
+    except SchemaError as error:
+        source = estimates.about.source or "the estimates"
+        raise SchemaError(f"{source}: {error}", hint=error.hint) from error
+
+
+def _require_columns(scores: Scores) -> None:
+    shape, hint = (len(scores),), "memtools verify says what is wrong with the file"
+    if np.shape(scores.values) != shape or np.asarray(scores.values).dtype.kind not in "fiu":
+        raise SchemaError("the scores are not one number for each example", hint=hint)
+    for name in ("labels", "filenames", "standard_error", "n_in", "n_out"):
+        column = getattr(scores, name)
+        if column is not None and np.shape(column) != shape:
+            raise SchemaError(f"{shape[0]:,} scores have {name} of {np.shape(column)}", hint=hint)
 
 
 def _quantity(arrays: Mapping[str, Array], quantity: str) -> str:

@@ -26,7 +26,7 @@ from memtools.report.levels import BARS, Levels
 from memtools.report.quality import Quality, Spread
 from memtools.report.subject import SHELF, Subject, class_names
 from memtools.report.thumbnails import COLUMNS, ON_SHEET, Example, Sheets
-from memtools.report.ties import LEAST, Ties
+from memtools.report.ties import Ties
 
 UNKNOWN = "not recorded"
 
@@ -106,7 +106,7 @@ def facts_of(subject: Subject, quality: Quality, drawn: Drawn) -> dict[str, Any]
         ],
         "errors": None if quality.errors is None else [f"{e:.4f}" for e in quality.errors],
         "curve": [_half(h) for h in quality.curve],
-        "n_high": None if subject.ties is None else subject.ties.n_high,
+        "n_high": None if subject.ties is None else len(subject.ties.high(subject.values)),
         "thresholds": (MIN_MEM, MIN_INFL),
         "images": None if drawn.sheets is None else drawn.sheets.images.proof,
         "n_drawn": drawn.n,
@@ -155,11 +155,10 @@ def _pairs(subject: Subject, ties: Ties, choice: Choice) -> Document:
     return {
         "minMem": MIN_MEM,
         "minInfl": MIN_INFL,
-        "least": LEAST,
-        "n": ties.n_high,
+        "n": len(high),
         "train": len(np.unique(ties.train[high])),
         "test": len(np.unique(ties.test[high])),
-        "negative": ties.n_negative,
+        "negative": len(ties.negative()),
         "pages": {"pairs": _pages(choice.helpful), "harmful": _pages(choice.harmful)},
         "rows": {"pairs": len(choice.helpful), "harmful": len(choice.harmful)},
     }
@@ -186,14 +185,16 @@ def _images(drawn: Drawn) -> Document | None:
 def _sources(source: str) -> list[tuple[str, str]]:
     """Size, md5, sha256 of each file that the numbers were read from; where it lay is private."""
     rows = []
-    for path in (Path(each) for each in source.split("; ") if each):
+    several = [source] if Path(source).is_file() else source.split("; ")  # of a group
+    for path in (Path(each) for each in several if each):
+        name = path.name.encode("utf-8", "replace").decode()  # on a disk it may be any bytes
         if path.is_file():
             with disk_errors(path):
                 digests = digest_file(path, ("md5", "sha256"))
-            rows.append(("file", f"{path.name}, {human_size(path.stat().st_size)}"))
+            rows.append(("file", f"{name}, {human_size(path.stat().st_size)}"))
             rows += list(digests.items())
         else:
-            rows.append(("source", path.name))
+            rows.append(("source", name))
     return rows or [("source", UNKNOWN)]
 
 

@@ -1,13 +1,20 @@
 """A report in a real browser: from a disk and from a server, by mouse, by keyboard, by link."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from browser.conftest import Visitor
-from shapes import HOSTILE, shapes
+from shapes import ABOUT, HOSTILE, shapes
 
+from memtools.estimates.model import Estimates
 from memtools.report.page import write_report
+
+SCRIPT = Path(sys.executable).with_name("memtools")
 
 MINUS = "\N{MINUS SIGN}"
 VIEWS = (
@@ -162,6 +169,65 @@ def test_the_table_of_classes_sorts_by_every_column(visit):
     page.wait_for_selector("tbody .picture")
 
 
+def test_classes_without_an_estimate_come_last_whichever_way_they_are_sorted(browser, tmp_path):
+    estimates, data = shapes()
+    arrays = {**estimates.arrays, "tr_mem": estimates.memorization.copy()}
+    lost = data.train_labels == 2
+    arrays["tr_mem"][lost] = np.nan
+    arrays["tr_n_in"], arrays["tr_n_out"] = np.where(lost, 9, 6), np.where(lost, 0, 3)
+    write_report(Estimates(arrays, ABOUT), tmp_path / "report")
+    visitor = Visitor(browser, f"file://{tmp_path / 'report'}")
+    page = visitor.go("classes")
+    for _ in range(2):
+        page.get_by_role("button", name="mean memorization").click()
+        assert page.locator("tbody tr").last.inner_text().startswith("class 2")
+    visitor.context.close()
+
+
+def test_a_small_sample_is_not_taken_for_all_there_is(browser, tmp_path):
+    estimates, data = shapes(per_class=500, tests=2)
+    write_report(estimates, tmp_path / "report", images=data, max_images=1000)
+    visitor = Visitor(browser, f"file://{tmp_path / 'report'}")
+    page = visitor.go("memorization/0.95-1.00")
+    page.wait_for_selector(".level:visible .tile")
+    n, n_all = len(visitor.captions()), page.inner_text(".level:visible header p").split()[0]
+    assert n < int(n_all)
+    assert f"{n} of {n_all}, drawn evenly" in page.inner_text(".level:visible .level-body")
+    visitor.context.close()
+
+
+def test_weak_influences_that_were_left_out_are_not_said_to_be_none(browser, tmp_path):
+    estimates, _ = shapes(n_classes=2, per_class=30, tests=60, noise=0.15)
+    write_report(estimates, tmp_path / "report")
+    visitor = Visitor(browser, f"file://{tmp_path / 'report'}")
+    text = visitor.go("train/0").inner_text("#view")
+    least = float(re.search(r"Influence of at least (0\.\d+)", text)[1])
+    label = int(estimates.labels[0])
+    matrix = estimates.influence(label)
+    values = matrix.values[matrix.train_index == 0][0]
+    assert least > 0.05
+    assert visitor.page.locator("section:first-of-type .tile").count() == min(
+        30, (values >= np.float32(least)).sum()
+    )
+    visitor.context.close()
+
+
+def test_the_report_of_the_demonstration_shows_the_labels_that_were_flipped(browser, tmp_path):
+    pytest.importorskip("tensorflow")
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [SCRIPT, "demo", "--to", tmp_path / "demo", "--runs", "48"]
+    subprocess.run(command, check=True, capture_output=True, timeout=110, env=environment)
+    visitor = Visitor(browser, f"file://{tmp_path / 'demo' / 'report'}")
+    page = visitor.go("")
+    page.wait_for_selector(".tile .picture")
+    assert "1,200 training examples of 10 classes" in page.inner_text(".lead")
+    assert min(scores(visitor.captions(".level:first-child"))) >= 0.95
+    page = visitor.go("quality")
+    assert "48" in page.inner_text("#view") and page.locator(".citation").count() >= 1
+    assert visitor.complaints == []
+    visitor.context.close()
+
+
 def test_a_row_of_pairs_is_a_training_example_and_what_it_helps_on(visit):
     estimates, _ = shapes(lost=5)
     visitor = visit()
@@ -277,6 +343,25 @@ def test_a_file_that_is_gone_is_said_and_the_rest_goes_on(browser, tmp_path):
     page = visitor.go("class/2")
     assert "data/shelf/2.js cannot be read" in page.inner_text(".trouble")
     assert visitor.go("class/3").inner_text("#view h1") == "Class 3"
+    visitor.context.close()
+
+
+def test_rows_that_cannot_be_read_are_said_and_can_be_asked_for_again(browser, tmp_path):
+    estimates, _ = shapes(per_class=200)
+    write_report(estimates, tmp_path / "report")
+    rows = tmp_path / "report" / "data" / "pairs" / "1.js"
+    rows.rename(tmp_path / "away")
+    visitor = Visitor(browser, f"file://{tmp_path / 'report'}")
+    page = visitor.go("pairs")
+    button = page.get_by_role("button", name="Show more rows")
+    button.click()
+    page.wait_for_selector(".trouble")
+    assert "data/pairs/1.js cannot be read" in page.inner_text(".trouble")
+    assert page.locator(".row").count() == 20
+    (tmp_path / "away").rename(rows)
+    button.click()
+    page.wait_for_selector(".row:nth-child(21)")
+    assert page.locator(".trouble").count() == 0 and page.locator(".row").count() == 40
     visitor.context.close()
 
 

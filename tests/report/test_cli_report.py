@@ -1,5 +1,6 @@
 """memtools report."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -70,6 +71,48 @@ def test_images_of_something_else_are_refused_in_two_lines(memtools, files, tmp_
     )
     assert shown.returncode == 5 and "labels disagree" in shown.stderr
     assert len(shown.stderr.splitlines()) == 2 and not to.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tr_labels": None, "tr_classidx_0": [999]}, "tr_classidx_*"),
+        ({"tr_mem_low": np.zeros(3)}, "tr_mem_low has the shape"),
+        ({"tt_filenames": np.array(["a", "b"])}, "tt_filenames has the shape"),
+        ({"infl_se_class2": np.zeros((1, 1))}, "infl_se_class2 has the shape"),
+        ({"tr_labels": np.zeros((240, 2), int)}, "tr_labels has the shape"),
+        ({"tr_mem": np.array(["much"] * 240)}, "tr_mem holds <U4"),
+        ({"tr_n_in": np.full(240, -3)}, "tr_n_in holds -3"),
+        ({"tr_filenames": np.array([b"\xe9%d" % k for k in range(240)])}, "is not UTF-8"),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else value,
+)
+def test_arrays_that_cannot_be_right_are_two_lines(memtools, files, tmp_path, changes, words):
+    arrays = {**np.load(files / "estimates.npz"), **changes}
+    np.savez(tmp_path / "bad.npz", **{k: each for k, each in arrays.items() if each is not None})
+    shown = memtools("report", tmp_path / "bad.npz", "--to", tmp_path / "report")
+    assert (shown.returncode, len(shown.stderr.splitlines())) == (5, 2), shown.stderr
+    assert words.rstrip("*") in shown.stderr and not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("command", ["report", "publish"])
+def test_without_tensorflow_it_says_what_to_install_before_anything_is_written(
+    files, tmp_path, command
+):
+    (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError(name='tensorflow')")
+    (tmp_path / "c.toml").write_text(
+        'dataset = "tfds:x"\nmodel = "mlp"\nepochs = 1\nbatch_size = 1\npeak_lr = 1.0\n'
+    )
+    for images in ("tfds:x", "tfrecords:x", str(tmp_path / "c.toml")):
+        to = tmp_path / "to"
+        arguments = [command, str(files / "estimates.npz"), "--to", str(to), "--images", images]
+        code = f"from memtools_cli.main import app; app({arguments!r})"
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 1 and "pip install 'memtools[tf]'" in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 2 and not to.exists()
 
 
 def test_published_scores_and_lists_of_pairs(memtools, published, tmp_path):

@@ -1,6 +1,7 @@
 """A report as files: whole, bounded, the same each time, and harmless."""
 
 import filecmp
+import os
 import re
 import zlib
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from documents_of import document
+from estimation.worlds_of_runs import random_bits, stored
 from PIL import Image
 from shapes import ABOUT, HOSTILE, shapes
 
@@ -15,9 +17,11 @@ from memtools.errors import ConfigError, DiskError
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates
 from memtools.estimates.scores import Scores
+from memtools.estimation.estimator import estimate
 from memtools.report import packs, page
 from memtools.report.page import write_report
 from memtools.report.thumbnails import COLUMNS
+from memtools.report.ties import MOST
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +104,25 @@ def test_a_shelf_knows_all_about_its_examples(written):
             assert np.array_equal(cut(to, f"shelf/{k}", cell), data.test_images[index])
 
 
+def test_of_noisy_influences_the_weak_are_left_out_and_no_pair_is(tmp_path):
+    estimates, _ = shapes(n_classes=2, per_class=30, tests=60, noise=0.15)
+    write_report(estimates, tmp_path / "report")
+    summary, pairs = document(tmp_path / "report", "summary"), estimates.pairs()
+    assert summary["pairs"]["n"] == sum(summary["classes"]["pairs"]) == len(pairs)
+    assert summary["pairs"]["train"] == len(np.unique(pairs.train_index))
+    assert summary["pairs"]["test"] == len(np.unique(pairs.test_index))
+    matrices = [estimates.influence(k).values for k in (0, 1)]
+    assert summary["pairs"]["negative"] == sum((values <= -0.15).sum() for values in matrices)
+    for shelf, values in enumerate(matrices):
+        ties = document(tmp_path / "report", f"shelf/{shelf}")["ties"]
+        assert 0.05 < ties["least"] <= 0.15
+        assert len(ties["value"]) == (np.abs(values) >= ties["least"]).sum()
+        assert np.abs(ties["value"]).min() >= np.float32(ties["least"])
+        if ties["least"] < 0.15:
+            assert len(ties["value"]) <= MOST * 30
+    assert {document(tmp_path / "report", f"shelf/{k}")["ties"]["least"] for k in (0, 1)} != {0.05}
+
+
 def test_every_name_is_found_by_its_hash(written):
     to, estimates, _, _ = written
     names = document(to, "names/0")
@@ -154,10 +177,13 @@ def test_names_and_labels_are_text_whatever_they_hold(tmp_path):
     names = estimates.filenames.astype("U400")
     names[: len(HOSTILE)] = HOSTILE
     arrays = {**estimates.arrays, "tr_filenames": names}
-    about = About(dataset=HOSTILE[1], definition=HOSTILE[0], source=HOSTILE[2])
+    source = tmp_path / os.fsdecode(b"a; b\xe9<img>.npz")
+    source.touch()
+    about = About(dataset=HOSTILE[1], definition=HOSTILE[0], source=str(source))
     write_report(Estimates(arrays, about), tmp_path / "report", images=data)
     html = (tmp_path / "report" / "index.html").read_text("utf-8")
     assert "<img" not in html and "document.title" in html
+    assert "a; b?&lt;img&gt;.npz, 0 B" in html
     assert re.findall(r"<script[^>]*>", html) == re.findall(
         r'<script defer src="[\w/]+\.js">', html
     )
@@ -252,6 +278,18 @@ def test_figures_are_drawn_for_a_paper(tmp_path):
         assert (figures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert b"CreationDate" not in (figures / "pairs.pdf").read_bytes()
+
+
+def test_figures_of_runs_and_of_no_estimate_at_all(tmp_path):
+    bits = random_bits(np.random.default_rng(0), 40, 60, 12)
+    store = stored(tmp_path / "runs", bits)
+    estimates = estimate([store], converged=0)
+    write_report(estimates, tmp_path / "report", stores=[store], figures=True)
+    names = {path.stem for path in (tmp_path / "report" / "figures").iterdir()}
+    assert names == {"memorization", "influence", "convergence", "halves"}
+    nothing, _ = shapes(lost=240, influence=False)
+    write_report(nothing, tmp_path / "nothing", figures=True)
+    assert (tmp_path / "nothing" / "figures" / "memorization.pdf").stat().st_size > 1000
 
 
 def test_everything_of_the_template_is_in_the_package():

@@ -30,6 +30,8 @@ def test_runs_say_accuracies_halves_and_chance(store):
     inside = [record.accuracy_in for record in store]
     assert quality.inside == pytest.approx(np.quantile(inside, (0.05, 0.5, 0.95)))
     assert [halves.n_runs for halves in quality.curve] == [10, 20]
+    first, second = quality.curve[-1].memorization
+    assert quality.curve[-1].pearson == pytest.approx(np.corrcoef(first, second)[0, 1])
     assert quality.false_pairs > 0 and quality.significant >= 0
 
 

@@ -79,6 +79,40 @@ def test_an_npz_is_read_and_floats_and_grey_images_are_shown(world, tmp_path):
     assert np.array_equal(shown, np.repeat(data.train_images[5][..., :1], 3, 2))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda images: images.astype(np.float32), "float32, and not within 0 and 1"),
+        (lambda images: images.astype(np.int64), "not within 0 and 1"),
+        (lambda images: images.transpose(0, 3, 1, 2), r"shape \(240, 3, 16, 16\)"),
+        (lambda images: images.reshape(240, -1), r"shape \(240, 768\)"),
+        (lambda images: images[:, 0, 0, 0], r"shape \(240,\)"),
+        (lambda images: images[:, :0, :0], r"shape \(240, 0, 0, 3\)"),
+        (lambda images: images[None].swapaxes(0, 1), r"shape \(240, 1, 16, 16, 3\)"),
+    ],
+    ids=["0 to 255", "integers", "channels first", "flat RGB", "no image", "empty", "too deep"],
+)
+def test_pixels_that_would_be_shown_wrongly_are_refused(world, change, words):
+    estimates, data = world
+    other = dataclasses.replace(data, train_images=change(data.train_images))
+    with pytest.raises(ConfigError, match=words):
+        open_images(other, subject_of(estimates))
+    other = dataclasses.replace(data, test_images=change(np.tile(data.test_images, (5, 1, 1, 1))))
+    with pytest.raises(ConfigError, match="the test images are"):
+        open_images(other, subject_of(estimates))
+
+
+def test_flat_grey_images_are_squares_and_no_test_images_are_none(world):
+    estimates, data = world
+    grey = data.train_images[..., 0].reshape(240, -1)
+    none = dataclasses.replace(
+        data, train_images=grey, test_images=grey[:0], test_labels=data.test_labels[:0]
+    )
+    images = open_images(none, subject_of(estimates))
+    assert images.test is None
+    assert np.array_equal(pixels(images.train.gather([5])(5))[..., 1], data.train_images[5, ..., 0])
+
+
 def test_a_folder_is_joined_by_file_name(world, tmp_path):
     estimates, data = world
     root = folders(tmp_path, estimates, data)

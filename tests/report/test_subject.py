@@ -64,7 +64,7 @@ def test_ties_are_the_influences_that_stand_out():
     high = ties.high(estimates.memorization)
     found = set(zip(ties.train[high].tolist(), ties.test[high].tolist(), strict=True))
     assert found == set(zip(pairs.train_index.tolist(), pairs.test_index.tolist(), strict=True))
-    assert ties.n_high == len(pairs) and ties.n_negative == len(estimates.classes)
+    assert len(ties.negative()) == len(estimates.classes)
     assert ties.counts.sum() == sum(estimates.influence(k).values.size for k in estimates.classes)
 
 
@@ -75,13 +75,16 @@ def test_matrices_about_another_class_are_refused():
         arrays["tr_classidx_1"],
         arrays["tr_classidx_0"],
     )
-    with pytest.raises(SchemaError, match="class 0 is about examples of another class"):
+    with pytest.raises(SchemaError, match="tr_classidx_0 points to examples of another label"):
         subject_of(Estimates(arrays, ABOUT))
 
 
 def test_columns_of_another_length_are_refused():
-    with pytest.raises(SchemaError, match="4 scores, and 3 labels"):
+    with pytest.raises(SchemaError, match=r"4 scores have labels of \(3,\)"):
         subject_of(Scores(ABOUT, "score", np.zeros(4), np.zeros(3, int)))
+    for values in (np.zeros((4, 2)), np.array(["a", "b"])):
+        with pytest.raises(SchemaError, match="not one number for each"):
+            subject_of(Scores(ABOUT, "score", values))
 
 
 def test_infinity_is_no_estimate():

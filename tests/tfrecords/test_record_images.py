@@ -16,6 +16,7 @@ from memtools.report.subject import subject_of
 from memtools.tfrecords import builder
 from memtools.tfrecords.reader import read_encoded
 from memtools.tfrecords.sources import open_source
+from memtools.training.config import load_config
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,14 @@ def test_images_are_found_by_the_index_in_the_records(records, imagenet):
     assert close(test(4), imagenet.data[str(imagenet.index.test_filenames[4])])
     assert look(12) is None
     assert images.class_names[0] == "tench, Tinca tinca"
+
+
+def test_the_configuration_of_a_sweep_leads_to_its_records(records, imagenet, tmp_path):
+    config = dataclasses.replace(load_config("imagenet-resnet50"), dataset=f"tfrecords:{records}")
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    images = open_images(tmp_path / "config.toml", subject(imagenet))
+    look = images.train.gather([11])
+    assert close(look(11), imagenet.data[str(imagenet.index.filenames[11])])
 
 
 def test_records_of_another_index_are_refused(records, imagenet):

@@ -26,7 +26,7 @@ function classesView() {
   function order() {
     const { of } = columns[state.column];
     const sign = state.ascending ? 1 : -1;
-    rows.sort((a, b) => sign * compared(of(a), of(b)) || a - b);
+    rows.sort((a, b) => (of(a) === null) - (of(b) === null) || sign * compared(of(a), of(b)) || a - b);
     body.replaceChildren(...rows.map((shelf) => lines[shelf]));
     heads.forEach((head, k) => {
       if (k === state.column) head.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
@@ -55,7 +55,6 @@ function classesView() {
 
 function compared(a, b) {
   if (a === b) return 0;
-  if (a === null || b === null) return a === null ? 1 : -1;
   return typeof a === "string" && typeof b === "string" ? a.localeCompare(b) : a < b ? -1 : 1;
 }
 
@@ -120,10 +119,10 @@ async function classView(label) {
 function paged(title, words, entries, draw, size = PAGE) {
   const list = el("div");
   const pages = Math.ceil(entries.length / size);
-  const { button, next } = more(list, pages, async (page) => draw(entries.slice(page * size, (page + 1) * size)), "Show more");
+  const { controls, next } = more(list, pages, async (page) => draw(entries.slice(page * size, (page + 1) * size)), "Show more");
   const section = el("section", {}, el("h2", {}, title), el("p", { class: "quiet" }, words), list);
   if (pages) {
-    section.append(button);
+    section.append(controls);
     next();
   } else {
     list.append(el("p", { class: "empty" }, "There are none."));

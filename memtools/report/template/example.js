@@ -58,7 +58,7 @@ function influences(split, columns, k, shelf) {
   const others = split === "train" ? testOf(columns, shelf) : trainOf(columns, shelf);
   const found = tiesOf(columns, (tie) => tie[own] === k)
     .map((tie) => ({ ...others[tie[1 - own]], value: tie[2], valueError: tie[3] }));
-  const least = summary.pairs.least;
+  const { least } = columns.ties;
   const titles = split === "train"
     ? ["Test examples that it helps on", "Test examples that it harms"]
     : ["Training examples that help on it", "Training examples that harm it"];

@@ -126,8 +126,8 @@ function level(k, count) {
 function sampled(sample, count) {
   const few = innerWidth < 600 ? 9 : 18;
   const list = el("div", {}, listed(sample.slice(0, few)));
-  if (sample.length <= few) return [list];
   const note = sample.length < count ? ` of ${grouped(count)}, drawn evenly from all classes` : "";
+  if (sample.length <= few) return note ? [list, el("p", { class: "quiet" }, `${sample.length}${note}`)] : [list];
   const button = el("button", { type: "button", class: "more" }, `Show ${sample.length}${note}`);
   button.addEventListener("click", () => {
     list.replaceChildren(listed(sample));

@@ -16,9 +16,9 @@ function pairsView(kind) {
   const rows = el("ol", { class: "rows" });
   node.append(rows);
   if (pairs.pages[name]) {
-    const { button, next } = more(rows, pairs.pages[name], (page) => pageOfRows(name, page), "Show more rows");
-    node.append(button);
-    next().catch((error) => node.append(trouble(error)));
+    const { controls, next } = more(rows, pairs.pages[name], (page) => pageOfRows(name, page), "Show more rows");
+    node.append(controls);
+    next();
   } else {
     node.append(el("p", { class: "empty" }, "There is no such pair."));
   }

@@ -129,20 +129,28 @@ function whenNear(node, work) {
 /* A button that adds more to a list, page by page, until there is nothing left. */
 function more(list, nPages, draw, words) {
   let page = 0;
+  const said = el("div");
   const button = el("button", { type: "button", class: "more" }, words);
   const next = async () => {
     button.disabled = true;
-    const added = await draw(page++);
-    list.append(...added);
-    button.disabled = false;
-    if (page >= nPages) button.remove();
-    return added;
+    try {
+      const added = await draw(page);
+      list.append(...added);
+      said.replaceChildren();
+      if (++page >= nPages) button.remove();
+      return added;
+    } catch (error) {
+      said.replaceChildren(trouble(error));
+      return [];
+    } finally {
+      button.disabled = false;
+    }
   };
   button.addEventListener("click", async () => {
     const [first] = await next();
     first?.querySelector("a")?.focus();
   });
-  return { button, next };
+  return { controls: el("div", {}, said, button), next };
 }
 
 /* Where something cannot be read, in place of what should be there. */
