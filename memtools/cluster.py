@@ -3,10 +3,11 @@
     engine = functools.partial(outcomes, address="auto", resources={"CPU": 1})
     for item, outcome in engine(work, items): ...
 
-Tasks of Ray Core, nothing else of it. Ray executes at least once: a task whose node dies is done
-again elsewhere; so results must be kept once by whoever drives. A cluster of this machine alone is
-started where no address is given. Each node needs memtools of the same version; for nodes of one
-cluster Ray wants one token (`ray get-auth-token --generate`, RAY_AUTH_TOKEN_PATH).
+Tasks of Ray Core, nothing else of it. A task whose node dies is done again elsewhere, perhaps from
+the beginning to the end; so results must be kept once by whoever drives. Nodes may come and go. A
+cluster of this machine alone is started where neither an address nor RAY_ADDRESS is given. Each
+node needs memtools of the same version; for nodes of one cluster Ray wants one token
+(`ray get-auth-token --generate`, RAY_AUTH_TOKEN_PATH).
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
-from memtools.engines import Attempt, Lost
+from memtools.engines import Answers, Attempt, Lost
 from memtools.errors import ConfigError, MemtoolsError, NetworkError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-RETRIES = 3  # by Ray, of a task whose node or process died
+RETRIES = 3  # of an item whose node died
 _AHEAD = 2  # tasks given out for each that can run
-_PATIENCE = 10.0  # seconds for a cluster to answer
+_LOOK = 5.0  # seconds until somebody looks for new nodes
+_PATIENCE = 25.0  # seconds for a cluster to answer
+_PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False)"
 
 
 def outcomes(
@@ -36,35 +42,47 @@ def outcomes(
     address: str | None = None,
     resources: Mapping[str, float] | None = None,
     limit: float | None = None,
-) -> Iterator[tuple[Item, Result | Lost]]:
+) -> Answers[Item, Result]:
     """(item, work(item) or Lost) for each item, in the order in which they are finished.
 
-    address: `host:port` or `auto` of a cluster that runs; None: this machine. resources: of one
-    task, by Ray's names (CPU, GPU, TPU, ...); one CPU without them. limit: seconds for an item.
+    An item whose process dies is Lost; one whose node dies is done again, up to RETRIES times.
+    address: `host:port` or `auto` of a cluster that runs; None: RAY_ADDRESS, else this machine.
+    resources: of one task, by Ray's names (CPU, GPU, TPU, ...); one CPU without them. limit:
+    seconds for an item.
 
     Raises MemtoolsError if Ray is not installed; NetworkError if the address does not answer;
     ConfigError for more resources than the cluster has.
     """
-    ray = connected(address)
     needs = dict(resources or {"CPU": 1})
+    ray = ready(address, needs)
     task = ray.remote(_attempt).options(
-        num_cpus=needs.pop("CPU", 1),
-        num_gpus=needs.pop("GPU", 0),
-        resources=needs or None,
-        max_retries=RETRIES,
+        num_cpus=needs.get("CPU", 1),
+        num_gpus=needs.get("GPU", 0),
+        resources={name: n for name, n in needs.items() if name not in ("CPU", "GPU")} or None,
+        max_retries=0,  # Ray makes no difference between a node that dies and a process
         runtime_env={"env_vars": environment(resources)},
     )
-    window = _AHEAD * _slots(ray, dict(resources or {"CPU": 1}))
-    source, attempt = iter(items), ray.put(Attempt(work, limit))
-    pending = {task.remote(attempt, item): item for item in itertools.islice(source, window)}
+    source, attempt = iter(items), ray.put(Attempt(work, limit, Path.cwd()))
+    pending: dict[Any, tuple[Item, int]] = {}  # and how often its node died
     try:
-        while pending:
-            done, _ = ray.wait(list(pending), num_returns=1)
+        while True:
+            room = _AHEAD * _slots(ray, needs) - len(pending)  # nodes come and go
+            for item in itertools.islice(source, max(0, room)):
+                pending[task.remote(attempt, item)] = item, 0
+            if not pending:
+                return
+            done, _ = ray.wait(list(pending), num_returns=1, timeout=_LOOK)
             for reference in done:
-                item = pending.pop(reference)
-                yield item, _result(ray, reference)
-                for following in itertools.islice(source, 1):
-                    pending[task.remote(attempt, following)] = following
+                item, n_deaths = pending.pop(reference)
+                try:
+                    outcome = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    died = isinstance(error, ray.exceptions.NodeDiedError)
+                    if died and n_deaths < RETRIES:
+                        pending[task.remote(attempt, item)] = item, n_deaths + 1
+                        continue
+                    outcome = lost(error)
+                yield item, outcome
     finally:
         for reference in pending:
             ray.cancel(reference, force=True)
@@ -74,18 +92,18 @@ def _attempt(attempt: Attempt[Item, Result], item: Item) -> Result | Lost:
     return attempt(item)
 
 
-def _result(ray: Any, reference: Any) -> Any:
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayError as error:
-        return lost(error)
-
-
 def lost(error: Exception) -> Lost:
     """For what Ray says of a task that has no result."""
     cause = getattr(error, "cause", None) or error  # what the worker raised, if it could
     reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     return Lost(MemtoolsError(f"a worker of the cluster was lost: {reason}"))
+
+
+def ready(address: str | None, needs: Mapping[str, float]) -> Any:
+    """The module ray, connected to a cluster that can run such tasks; raises as `outcomes` says."""
+    ray = connected(address)
+    _require_room(ray, needs)
+    return ray
 
 
 def connected(address: str | None) -> Any:
@@ -94,35 +112,44 @@ def connected(address: str | None) -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise MemtoolsError("Ray is not installed", hint="pip install 'memtools[ray]'") from error
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     if ray.is_initialized():
+        there = ray.get_runtime_context().gcs_address
+        if address not in ("auto", "local", there):
+            raise ConfigError(
+                f"this process is connected to the Ray cluster at {there}, not {address}",
+                hint="ray.shutdown(), or a process of its own",
+            )
         return ray
-    if address not in (None, "auto", "local"):
-        _require_answer(str(address))
+    if address not in ("auto", "local"):
+        _require_answer(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         ray.init(
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            include_dashboard=None if address else False,
+            include_dashboard=False if address == "local" else None,
             configure_logging=False,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise NetworkError(
-            f"no Ray cluster at {address or 'this machine'}: {str(error).splitlines()[0]}",
-            url=str(address),
+            f"no Ray cluster at {address}: {str(error).splitlines()[0]}",
+            url=address,
             hint="start one (ray start --head), or leave out --address",
         ) from error
     return ray
 
 
 def _require_answer(address: str) -> None:
-    """Raise NetworkError unless somebody listens there: Ray itself would wait for minutes."""
+    """Raise NetworkError unless a cluster answers there.
+
+    Ray itself would try for minutes. So another process tries, and is ended; if anybody listens.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         number = int(port)
-        with socket.create_connection((host, number), timeout=_PATIENCE):
-            return
+        socket.create_connection((host, number), timeout=_PATIENCE / 2).close()
     except ValueError as error:
         raise ConfigError(f"{address!r} is no address", hint="write host:port, or auto") from error
     except OSError as error:
@@ -131,12 +158,27 @@ def _require_answer(address: str) -> None:
             url=address,
             hint="is the head node up, and the port the one that ray start printed?",
         ) from error
+    probe = [sys.executable, "-c", _PROBE, address]
+    try:
+        subprocess.run(  # noqa: S603 - our own
+            probe, capture_output=True, text=True, timeout=_PATIENCE, check=True
+        )
+    except subprocess.SubprocessError as error:
+        said = f"{error.output} {error.stderr}"  # type: ignore[attr-defined]
+        token = "AuthToken" in said
+        raise NetworkError(
+            f"no Ray cluster answers at {address}"
+            + (": it wants another token" if token else ", though somebody listens there"),
+            url=address,
+            hint="RAY_AUTH_TOKEN_PATH or RAY_AUTH_TOKEN says the token of its head node"
+            if token
+            else "is this machine one of its nodes, and the port the one that ray start printed?",
+        ) from error
 
 
-def _slots(ray: Any, needs: Mapping[str, float]) -> int:
-    """How many tasks the cluster can run at a time; ConfigError if it is none."""
-    has = ray.cluster_resources()
-    nodes = _nodes(ray)
+def _require_room(ray: Any, needs: Mapping[str, float]) -> None:
+    """Raise ConfigError unless some node could run a task."""
+    nodes, has = _nodes(ray), ray.cluster_resources()
     lacking = [
         f"{name}={n:g}"
         for name, n in needs.items()
@@ -150,7 +192,14 @@ def _slots(ray: Any, needs: Mapping[str, float]) -> int:
             f"no node of the cluster has {', '.join(lacking)}; all of it has {shown or 'nothing'}",
             hint="ask for less with --resources, or add nodes",
         )
-    return max(1, min(int(has.get(name, 0) // n) for name, n in needs.items() if n > 0))
+
+
+def _slots(ray: Any, needs: Mapping[str, float]) -> int:
+    """How many tasks the cluster can run at a time, as it is now; at least one can wait."""
+    of_nodes = [
+        min(node.get(name, 0) // n for name, n in needs.items() if n > 0) for node in _nodes(ray)
+    ]
+    return max(1, int(sum(of_nodes)))
 
 
 def nodes_with(ray: Any, needs: Mapping[str, float]) -> int:

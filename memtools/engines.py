@@ -9,30 +9,30 @@ yielded, or lies where the work put it. Ray clusters: memtools.cluster, with the
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import dataclasses
+import faulthandler
 import importlib
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from memtools import progress
 from memtools.errors import MemtoolsError
 
-if TYPE_CHECKING:
-    from multiprocessing.context import SpawnContext
-    from multiprocessing.sharedctypes import Synchronized
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_GRACE = 10.0  # seconds for a worker to end
 _place = (0, 1)
-AHEAD = 2  # items per worker that are given out at one time: what is not begun can be left
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Lost:
     """An item without a result: what the work raised, or that its worker died."""
 
     error: Exception
+
+
+Answers = Generator[tuple[Item, Result | Lost], None, None]
+"""What an engine finds, as it comes; closing it ends the work."""
 
 
 def spread(
@@ -53,14 +57,13 @@ def spread(
     return results(outcomes(work, items, n_workers=n_workers))
 
 
-def results(
-    found: Iterator[tuple[Item, Result | Lost]],
-) -> Iterator[tuple[Item, Result]]:
+def results(found: Answers[Item, Result]) -> Iterator[tuple[Item, Result]]:
     """What an engine finds, until the first that is Lost: its error is raised."""
-    for item, outcome in found:
-        if isinstance(outcome, Lost):
-            raise outcome.error
-        yield item, outcome
+    with contextlib.closing(found):
+        for item, outcome in found:
+            if isinstance(outcome, Lost):
+                raise outcome.error
+            yield item, outcome
 
 
 def outcomes(
@@ -69,11 +72,12 @@ def outcomes(
     *,
     n_workers: int = 1,
     limit: float | None = None,
-) -> Iterator[tuple[Item, Result | Lost]]:
+) -> Answers[Item, Result]:
     """(item, work(item) or Lost) for each item: one that fails does not end the others.
 
-    When a worker dies, all that was given out by then is Lost, and new workers go on. limit:
-    seconds for an item, after which its worker ends itself, whatever it hangs in.
+    When a worker dies, the item that it had is Lost, and a new one goes on. limit: seconds for an
+    item, after which its worker ends itself, whatever it hangs in. Closed early, it ends the
+    workers in the middle of what they do.
     """
     if n_workers == 1 and limit is None:
         return ((item, attempt(work, item)) for item in items)
@@ -93,59 +97,125 @@ class Attempt(Generic[Item, Result]):
     """`attempt` of some work, to be sent to where it is done.
 
     limit: seconds, after which the process ends itself, whatever it hangs in; None: no limit.
+    directory: where relative paths begin, if it is there, too; None: wherever the process is.
     """
 
     work: Callable[[Item], Result]
     limit: float | None = None
+    directory: Path | None = None
 
     def __call__(self, item: Item) -> Result | Lost:
-        """The result, or what was raised."""
-        if self.limit is None:
-            return attempt(self.work, item)
-        alarm = threading.Timer(self.limit, os._exit, (1,))
-        alarm.daemon = True
-        alarm.start()
+        """The result, or what was raised, as far as it can be sent back."""
+        if self.directory is not None and self.directory.is_dir():
+            os.chdir(self.directory)
+        with _ending_after(self.limit):
+            return _sendable(attempt(self.work, item))
+
+
+@contextlib.contextmanager
+def _ending_after(limit: float | None) -> Iterator[None]:
+    """So many seconds, then this process ends: a timer of Python's would wait for whoever hangs."""
+    if limit is None:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(limit, exit=True, file=nowhere)
         try:
-            return attempt(self.work, item)
+            yield
         finally:
-            alarm.cancel()
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _sendable(outcome: Result | Lost) -> Result | Lost:
+    """Of an error that does not survive the way, what it said."""
+    if isinstance(outcome, Lost):
+        try:
+            pickle.loads(pickle.dumps(outcome))  # noqa: S301 - our own
+        except Exception:  # noqa: BLE001 - whatever an error keeps
+            error = outcome.error
+            said = f"{type(error).__name__}: {error}"
+            return Lost(MemtoolsError(said, hint=getattr(error, "hint", "")))
+    return outcome
 
 
 def _in_processes(
     work: Attempt[Item, Result], items: Iterator[Item], n_workers: int
-) -> Iterator[tuple[Item, Result | Lost]]:
-    """Fresh processes, since TensorFlow does not survive a fork."""
-    for head in items:  # again, with new workers, if one of them died
-        yield from _in_one_pool(work, itertools.chain([head], items), n_workers)
-
-
-def _in_one_pool(
-    work: Attempt[Item, Result], items: Iterator[Item], n_workers: int
-) -> Iterator[tuple[Item, Result | Lost]]:
-    """Until the items are through, or a worker dies."""
-    context = multiprocessing.get_context("spawn")
-    pool = _pool(work, context, n_workers)
-    given: dict[concurrent.futures.Future[Result | Lost], Item] = {}
-    lost: list[Item] = []
-
-    def give(n: int) -> None:
-        for item in itertools.islice(items, n):
-            lost.append(item)  # unless it is taken
-            given[pool.submit(work, item)] = lost.pop()
-
+) -> Answers[Item, Result]:
+    workers = [_Worker(work, (number, n_workers)) for number in range(n_workers)]
+    at_work: dict[Any, _Worker] = {}
+    ended = False
     try:
-        give(AHEAD * n_workers)
-        while given:
-            done, _ = concurrent.futures.wait(given, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in done:
-                outcome = future.result()
-                yield given.pop(future), outcome
-                give(1)
-    except BrokenProcessPool:
-        for item in [*given.values(), *lost]:
-            yield item, Lost(died())
+        for worker, item in zip(workers, items, strict=False):
+            at_work[worker.give(item)] = worker
+        while at_work:
+            for pipe in wait(list(at_work)):
+                worker = at_work.pop(pipe)
+                item, outcome = worker.item, worker.take()
+                for following in itertools.islice(items, 1):
+                    at_work[worker.give(following)] = worker
+                yield item, outcome
+        ended = True
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for worker in workers:
+            worker.leave(abruptly=not ended)
+        for worker in workers:
+            worker.end()
+
+
+class _Worker:
+    """A process, and the item that it has: one at a time, so that a death costs no other.
+
+    The process is a fresh one, since TensorFlow does not survive a fork.
+    """
+
+    def __init__(self, work: Attempt[Any, Any], place: tuple[int, int]) -> None:
+        self._work, self._place = work, place
+        self._process: Any = None
+        self.item: Any = None
+
+    def give(self, item: object) -> Connection[Any, Any]:
+        """Begin with an item; where the answer will come from."""
+        if self._process is None:
+            self._begin()
+        self.item = item
+        self._send(item)
+        return self._pipe
+
+    def take(self) -> Any:
+        """The outcome; Lost if the process is no more."""
+        try:
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            self.end()
+            return Lost(died())
+
+    def leave(self, *, abruptly: bool) -> None:
+        """There is nothing more to do; abruptly: not even what it is at."""
+        if self._process is not None:
+            self._pipe.close()
+            if abruptly:
+                self._process.terminate()
+
+    def end(self) -> None:
+        """Wait until it has ended, but not for ever."""
+        if self._process is not None:
+            self._process.join(_GRACE)
+            self._process.kill()
+            self._process.join()
+            self._process = None
+
+    def _begin(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        module = getattr(self._work.work, "func", self._work.work).__module__
+        self._process = context.Process(target=_serve, args=(theirs, module, self._place))
+        self._process.start()
+        theirs.close()
+        self._send(self._work)
+
+    def _send(self, message: object) -> None:
+        with contextlib.suppress(OSError):  # of a dead one, which is noticed when it should answer
+            self._pipe.send(message)
 
 
 def died() -> MemtoolsError:
@@ -157,35 +227,26 @@ def died() -> MemtoolsError:
     )
 
 
-def _pool(
-    work: Attempt[Item, Result], context: SpawnContext, n_workers: int
-) -> concurrent.futures.ProcessPoolExecutor:
-    module = getattr(work.work, "func", work.work).__module__
-    return concurrent.futures.ProcessPoolExecutor(
-        n_workers,
-        context,
-        initializer=_begin,
-        initargs=(module, context.Value("i", 0), n_workers),
-    )
-
-
 def place() -> tuple[int, int]:
     """(which worker this process is, 0-based, how many there are); (0, 1) outside of workers."""
     return _place
 
 
-def _begin(module: str, counter: Synchronized[int], n_workers: int) -> None:
-    """Of a worker: the parent decides when it ends, and TensorFlow's greetings are not heard."""
+def _serve(pipe: Connection[Any, Any], module: str, place: tuple[int, int]) -> None:
+    """A worker: the work comes first, then item after item, until there is nothing more."""
     global _place
-    with counter.get_lock():
-        _place = (counter.value, n_workers)
-        counter.value += 1
+    _place = place
     progress.hush()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches all of a terminal
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and leaves nothing half-written
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if module != "__main__":
-        with progress.silence():
+        with progress.silence():  # TensorFlow's greetings
             importlib.import_module(module)
+    with contextlib.suppress(EOFError):
+        work = pipe.recv()
+        while True:
+            pipe.send(work(pipe.recv()))
 
 
 def _end_with_parent() -> None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class MemtoolsError(Exception):
@@ -33,6 +33,16 @@ class MemtoolsError(Exception):
     def __init__(self, what: str, *, hint: str = "") -> None:
         super().__init__(what)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whatever a subclass wants to be made with: a worker's error reaches its parent."""
+        return _remade, (type(self), self.args), self.__dict__
+
+
+def _remade(kind: type[MemtoolsError], args: tuple[object, ...]) -> MemtoolsError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class ConfigError(MemtoolsError):

@@ -6,7 +6,7 @@
 Each item is done by a gang: one fresh process on each of several nodes, which all work on it at
 once and know each other by TF_CONFIG, as tf.distribute.MultiWorkerMirroredStrategy wants it. What
 the first one finds is the outcome. A gang stands or falls as one: when a member dies, all of it is
-done again. As many gangs work side by side as there are nodes for.
+done again, up to RETRIES times. As many gangs work side by side as there are nodes for.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from memtools import cluster
-from memtools.engines import Attempt, Lost
+from memtools.engines import Answers, Attempt, Lost
 from memtools.errors import ConfigError, MemtoolsError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+RETRIES = 3  # of a gang that lost a member
 _PATIENCE = 600.0  # seconds for a node to come in the place of one that was lost
+_LOOK = 5.0  # seconds until somebody looks for new nodes
+_MOST = 1024  # gangs at a time
 
 
 def outcomes(
@@ -41,13 +45,35 @@ def outcomes(
     address: str | None = None,
     resources: Mapping[str, float] | None = None,
     limit: float | None = None,
-) -> Iterator[tuple[Item, Result | Lost]]:
+) -> Answers[Item, Result]:
     """(item, work(item) or Lost) for each item, in the order in which they are finished.
 
     n_hosts: nodes that work on one item. resources: of each of them. The rest, and what is raised,
     as for memtools.cluster.outcomes; ConfigError, too, for fewer nodes than that.
     """
     needs = dict(resources or {"CPU": 1})
+    ray = ready(address, needs, n_hosts)
+    over = threading.Event()
+    gangs = _Gangs(ray, n_hosts, needs, ray.put(Attempt(work, None, Path.cwd())), limit, over)
+    source, pool = iter(items), concurrent.futures.ThreadPoolExecutor(_MOST)
+    pending: dict[concurrent.futures.Future[Any], Item] = {}
+    try:
+        while True:
+            room = max(1, cluster.nodes_with(ray, needs) // n_hosts) - len(pending)
+            for item in itertools.islice(source, max(0, room)):
+                pending[pool.submit(gangs.do, item)] = item
+            if not pending:
+                return
+            done, _ = concurrent.futures.wait(pending, _LOOK, return_when="FIRST_COMPLETED")
+            for future in done:
+                yield pending.pop(future), future.result()
+    finally:
+        over.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ready(address: str | None, needs: Mapping[str, float], n_hosts: int) -> Any:
+    """The module ray, connected to a cluster with such nodes; raises as `outcomes` says."""
     ray = cluster.connected(address)
     n_nodes = cluster.nodes_with(ray, needs)
     if n_nodes < n_hosts:
@@ -56,21 +82,7 @@ def outcomes(
             f"{n_hosts} hosts with {shown} are asked for, and the cluster has {n_nodes}",
             hint="ask for fewer with --hosts, for less with --resources, or add nodes",
         )
-    over = threading.Event()
-    gangs = _Gangs(ray, n_hosts, needs, ray.put(Attempt(work, limit)), over)
-    source, n_gangs = iter(items), n_nodes // n_hosts
-    pool = concurrent.futures.ThreadPoolExecutor(n_gangs)
-    pending = {pool.submit(gangs.do, item): item for item in itertools.islice(source, n_gangs)}
-    try:
-        while pending:
-            done, _ = concurrent.futures.wait(pending, return_when="FIRST_COMPLETED")
-            for future in done:
-                yield pending.pop(future), future.result()
-                for item in itertools.islice(source, 1):
-                    pending[pool.submit(gangs.do, item)] = item
-    finally:
-        over.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+    return ray
 
 
 class _Member:
@@ -99,21 +111,25 @@ class _Member:
 
 @dataclasses.dataclass(frozen=True)
 class _Gangs:
-    """Gangs of one kind. attempt: a reference to what they do; over: nobody waits any more."""
+    """Gangs of one kind.
+
+    attempt: a reference to what they do; limit: seconds for it; over: nobody waits any more.
+    """
 
     ray: Any
     n_hosts: int
     needs: dict[str, float]
     attempt: Any
+    limit: float | None
     over: threading.Event
 
     def do(self, item: object) -> Any:
         """Until a gang has come through; Lost if several have not."""
-        for _ in range(1 + cluster.RETRIES):
+        for _ in range(1 + RETRIES):
             outcome = self._do_once(item)
             if outcome is not None or self.over.is_set():
                 return outcome
-        return Lost(MemtoolsError(f"{1 + cluster.RETRIES} gangs in a row lost a member"))
+        return Lost(MemtoolsError(f"{1 + RETRIES} gangs in a row lost a member"))
 
     def _do_once(self, item: object) -> Any:
         """The outcome, or None if a member died."""
@@ -148,8 +164,10 @@ class _Gangs:
 
     def _first_word(self, working: list[Any]) -> Any:
         """What the first member finds, or what any of them raises; RayActorError if one dies."""
-        pending = list(working)
+        pending, end = list(working), time.monotonic() + (self.limit or float("inf"))
         while not self.over.is_set():
+            if time.monotonic() > end:
+                return Lost(MemtoolsError(f"a gang was not through after {self.limit:g} seconds"))
             done, pending = self.ray.wait(pending, num_returns=1, timeout=0.2)
             for reference in done:
                 found = self.ray.get(reference)

@@ -33,7 +33,7 @@ def test_a_sweep_is_extended_and_its_status_told(memtools, tmp_path):
     assert 0 < document["standard_error"] < 1 and document["runs_for_standard_error"] > 7
     assert 0.1 < document["test"]["median"] <= 1
     shown = memtools("sweep", "status", to)
-    assert shown.stdout.startswith("7 done, 1 missing (0 failed); nobody works on it\n")
+    assert shown.stdout.startswith("7 done, 1 missing (0 running, 0 failed); nobody works on it\n")
     assert memtools("estimate", to, "--out", tmp_path / "e.npz").returncode == 0  # meanwhile
 
 
@@ -100,4 +100,7 @@ def test_what_failed_is_counted_and_named(memtools, tmp_path):
     assert shown.returncode == 1
     assert "4 of 4 runs are missing, first 0: the loss is not finite" in shown.stderr
     told = memtools("sweep", "status", tmp_path / "runs").stdout
-    assert told.startswith("0 done, 4 missing (4 failed)") and "failed: run 0: the loss" in told
+    assert (
+        told.startswith("0 done, 4 missing (0 running, 4 failed)")
+        and "failed: run 0: the loss" in told
+    )

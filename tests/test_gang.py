@@ -124,6 +124,18 @@ def test_a_gang_whose_node_is_killed_begins_again_on_another(nodes, tmp_path):
         nodes.remove_node(each)
 
 
+def hang(item):
+    time.sleep(600 if item else 0)
+    return item
+
+
+def test_a_gang_that_hangs_beyond_its_limit_is_lost_at_once(engine):
+    since = time.monotonic()
+    found = dict(engine(hang, [1, 0], limit=2.0))
+    assert found[0] == 0 and "not through after 2 seconds" in str(found[1].error)
+    assert time.monotonic() - since < 60
+
+
 def trouble(item):
     if item == 1 and number() == 1:
         raise ValueError("one")

@@ -13,14 +13,18 @@ Which = Literal["process", "ray", "serial"]
 Name = Annotated[Which, typer.Option(help="Where independent work is done.")]
 Address = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="A Ray cluster; else one of this machine."),
+    typer.Option(metavar="HOST:PORT", help="A Ray cluster; else RAY_ADDRESS, or this machine."),
 ]
 Resources = Annotated[
-    str, typer.Option(metavar="NAME=N,...", help="Of a task on Ray: TPU=4,CPU=8.")
+    str | None, typer.Option(metavar="NAME=N,...", help="Of a task on Ray: TPU=4,CPU=8.")
 ]
 Hosts = Annotated[
     int, typer.Option(min=1, metavar="N", help="Machines of a Ray cluster that share one task.")
 ]
+Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Processes; without it one for each CPU.")
+]
+_NOT_OURS = {"memory", "object_store_memory"}  # which Ray takes in another way
 
 
 def engine_of(
@@ -28,24 +32,35 @@ def engine_of(
     *,
     workers: int | None = None,
     address: str | None = None,
-    resources: str = "CPU=1",
+    resources: str | None = None,
     hosts: int = 1,
     limit: float | None = None,
 ) -> Callable[..., Any]:
-    """`outcomes` of that engine, with its options; ConfigError for some that it has not."""
+    """`outcomes` of that engine, with its options; ConfigError for some that it has not.
+
+    A cluster is connected to at once, and raises if it is none, or too small.
+    """
     from memtools.errors import ConfigError
 
-    if name != "ray" and address is not None:
-        raise ConfigError("--address is for --engine ray", hint="say --engine ray")
-    if name != "ray" and hosts > 1:
-        raise ConfigError("--hosts is for --engine ray", hint="say --engine ray")
+    of_ray = {"--address": address, "--resources": resources, "--hosts": hosts > 1 or None}
+    for option, value in of_ray.items():
+        if name != "ray" and value is not None:
+            raise ConfigError(f"{option} is for --engine ray", hint="say --engine ray")
+    if name != "process" and workers is not None:
+        raise ConfigError("--workers is for --engine process", hint="say --engine process")
     if name == "serial" and limit is not None:
         raise ConfigError("--limit-minutes needs processes to end", hint="say --engine process")
     if name == "ray":
         from memtools import cluster, gang
 
-        one = functools.partial(gang.outcomes, n_hosts=hosts) if hosts > 1 else cluster.outcomes
-        return functools.partial(one, address=address, resources=_parsed(resources), limit=limit)
+        needs = _parsed(resources or "CPU=1")
+        one: Callable[..., Any] = cluster.outcomes
+        if hosts > 1:
+            gang.ready(address, needs, hosts)
+            one = functools.partial(gang.outcomes, n_hosts=hosts)
+        else:
+            cluster.ready(address, needs)
+        return functools.partial(one, address=address, resources=needs, limit=limit)
     from memtools.engines import outcomes
 
     n_workers = 1 if name == "serial" else workers or os.cpu_count() or 1
@@ -60,6 +75,7 @@ def _parsed(text: str) -> dict[str, float]:
         found = {name.strip(): float(number) for name, number in pairs}
     except ValueError:
         found = {}
-    if not found or min(found.values()) < 0:
+    some = any(found.values()) and all(0 <= n < float("inf") for n in found.values())
+    if not some or _NOT_OURS & set(found):
         raise ConfigError(f"{text!r} are no resources", hint="write TPU=4,CPU=8")
     return found

@@ -118,7 +118,7 @@ def pairs(
         typer.Option(help="Where blocks of --cross-class are looked at; else in threads."),
     ] = None,
     address: engines.Address = None,
-    resources: engines.Resources = "CPU=1",
+    resources: engines.Resources = None,
     out: Out = None,
     to: Directory = None,
     registry: Registries = None,
@@ -139,11 +139,11 @@ def pairs(
     from memtools.estimates.scores import Scores
     from memtools.estimates.tables import pair_columns, rows, write_table
 
-    on = engines.engine_of(engine or "process", address=address, resources=resources)
     if engine and not cross_class:
         raise ConfigError(
             "--engine is for --cross-class", hint="say --cross-class, or leave it out"
         )
+    on = engines.engine_of(engine or "process", address=address, resources=resources)
     if Path(what).is_dir():
         found = _pairs_of_runs(Path(what), min_mem, min_infl, cross_class, on if engine else None)
     elif cross_class:

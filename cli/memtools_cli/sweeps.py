@@ -37,12 +37,9 @@ def run(
     to: StoreOfRuns,
     settings: Settings = None,
     engine: engines.Name = "process",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Processes; without it one for each CPU."),
-    ] = None,
+    workers: engines.Workers = None,
     address: engines.Address = None,
-    resources: engines.Resources = "CPU=1",
+    resources: engines.Resources = None,
     hosts: engines.Hosts = 1,
     group: Annotated[
         int | None,
@@ -53,7 +50,7 @@ def run(
     ] = 3,
     limit_minutes: Annotated[
         float | None,
-        typer.Option(min=0, metavar="M", help="For a group; one that hangs longer is ended."),
+        typer.Option(min=0.01, metavar="M", help="For a group; one that hangs longer is ended."),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another process that drives this store.")
@@ -78,6 +75,11 @@ def run(
 
     wanted = parse_runs(runs)
     resolved = load_config(config, parse_overrides(settings or []))
+    if hosts > 1 and (resolved.stack, group or 1) != (1, 1):
+        raise ConfigError(
+            f"{hosts} hosts train one run at a time, and stack is {resolved.stack}",
+            hint="--set stack=1, and no --group",
+        )
     on = engines.engine_of(
         engine,
         workers=workers,
@@ -86,11 +88,6 @@ def run(
         hosts=hosts,
         limit=None if limit_minutes is None else 60 * limit_minutes,
     )
-    if hosts > 1 and (resolved.stack, group or 1) != (1, 1):
-        raise ConfigError(
-            f"{hosts} hosts train one run at a time, and stack is {resolved.stack}",
-            hint="--set stack=1, and no --group",
-        )
     with needing("tf"):
         from memtools.training.datasets import load_dataset
         from memtools.training.trainer import store_of, train_group
@@ -123,7 +120,7 @@ def status(
     ] = 0.02,
     as_json: Json = False,
 ) -> None:
-    """Show what is done, failed and missing; accuracies, pace, time left, standard errors."""
+    """Show what is done, running, failed, missing; accuracies, pace, time left, standard errors."""
     from memtools.runs.status import Status
     from memtools.runs.store import RunStore
 
@@ -144,7 +141,8 @@ def status(
 
 def _tell(found: Status, error: float | None, wanted: int | None, target: float) -> None:
     print(
-        f"{found.n_done:,} done, {found.n_missing:,} missing ({found.n_failed:,} failed);"
+        f"{found.n_done:,} done, {found.n_missing:,} missing ({found.n_running:,} running,"
+        f" {found.n_failed:,} failed);"
         f" {'being worked on' if found.driven else 'nobody works on it'}"
     )
     if found.runs_per_hour is not None:

@@ -98,10 +98,10 @@ def build(
             min=1, max=99_999, metavar="N", help="Files.", show_default="1024; 128 of validation"
         ),
     ] = None,
-    workers: Workers = CPUS,
+    workers: engines.Workers = None,
     engine: engines.Name = "process",
     address: engines.Address = None,
-    resources: engines.Resources = "CPU=1",
+    resources: engines.Resources = None,
     names: Names = False,
 ) -> None:
     """Make indexed TFRecords of a split.
@@ -116,8 +116,6 @@ def build(
 
     with needing("tf"):
         from memtools.tfrecords import builder
-    if engine == "ray":  # its workers have another working directory
-        source, to = source.resolve(), to if "://" in to else str(Path(to).resolve())
     opened = open_source(source)
     examples = _index(index, names)
     built = builder.build(

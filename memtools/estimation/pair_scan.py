@@ -16,13 +16,13 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memtools.engines import Lost, attempt, results
+from memtools.engines import Answers, attempt, results
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
 from memtools.estimation import counts
@@ -210,11 +210,11 @@ class _Look:
 
 
 Block = tuple[int, int]
-Engine = Callable[[_Look, Iterable[Block]], Iterator[tuple[Block, _Part | Lost]]]
+Engine = Callable[[_Look, Iterable[Block]], Answers[Block, _Part]]
 """`outcomes` of memtools.engines or memtools.cluster, with its options given."""
 
 
-def _in_threads(look: _Look, blocks: Iterable[Block]) -> Iterator[tuple[Block, _Part | Lost]]:
+def _in_threads(look: _Look, blocks: Iterable[Block]) -> Answers[Block, _Part]:
     """The compiled loops let go of Python's lock; a few blocks ahead, no more."""
     source = iter(blocks)
     with concurrent.futures.ThreadPoolExecutor(counts.n_threads()) as pool:

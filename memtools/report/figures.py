@@ -41,7 +41,8 @@ def histogram(
     if marked is not None:
         axes.hist(memorization[known & marked], edges, color=_INK, label="flipped labels")
         axes.legend(frameon=False)
-    axes.set(xlabel=quantity, ylabel="number of examples", yscale="log" if known.any() else "linear")
+    axes.set(xlabel=quantity, ylabel="number of examples")
+    axes.set_yscale("log" if known.any() else "linear")
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 

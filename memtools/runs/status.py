@@ -6,17 +6,14 @@ status.n_done, status.n_missing, status.hours_left
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import time
 from typing import Self
 
 import numpy as np
 
-from memtools.files import disk_errors
 from memtools.runs.store import RunStore
-from memtools.runs.sweep import asked, driven
-
-_RECENT = 3600.0  # seconds over which the pace is taken
+from memtools.runs.sweep import ASKED, asked, driven, given_out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +35,15 @@ class Spread:
 class Status:
     """n_done, n_failed, n_missing: runs of those that were ever asked for; failed ones are missing.
 
-    driven: whether a process works on it now. runs_per_hour: of the last hour, from when the
-    records were written; None with fewer than two. hours_left: at that pace. inside, outside, test:
-    accuracies of the runs.
+    n_running: of the missing ones, those that are given out to be trained. driven: whether a
+    process works on it now. runs_per_hour: since its driver was started; None before the first
+    record. hours_left: at that pace. inside, outside, test: accuracies of the runs.
     """
 
     n_done: int
     n_failed: int
     n_missing: int
+    n_running: int
     driven: bool
     runs_per_hour: float | None
     hours_left: float | None
@@ -57,15 +55,16 @@ class Status:
     @classmethod
     def of(cls, store: RunStore) -> Self:
         """Of a store as it is now; it may be worked on meanwhile."""
-        done = set(store.run_ids())
+        records = list(store)  # first, for one that is damaged does not stay
+        done = {record.spec.run_id for record in records}
         missing = asked(store) - done
-        records = list(store)
-        pace = _pace(store, sorted(done))
+        pace = _pace(store, done)
         failures = {run: why for run, why in store.failures().items() if run not in done}
         return cls(
             n_done=len(done),
             n_failed=len(failures),
             n_missing=len(missing),
+            n_running=len(given_out(store) & missing),
             driven=driven(store),
             runs_per_hour=pace,
             hours_left=len(missing) / pace if pace else None,
@@ -76,11 +75,19 @@ class Status:
         )
 
 
-def _pace(store: RunStore, run_ids: list[int]) -> float | None:
-    """Runs per hour."""
-    with disk_errors(store.root):
-        written = sorted(store.path(run_id).stat().st_mtime for run_id in run_ids)
-    recent = [each for each in written if each > time.time() - _RECENT]
-    if len(recent) < 2 or recent[-1] == recent[0]:
-        return None
-    return (len(recent) - 1) / (recent[-1] - recent[0]) * 3600
+def _pace(store: RunStore, run_ids: set[int]) -> float | None:
+    """Runs per hour, since a driver said last what the store is to have.
+
+    By the clock of the disk alone. Records come in bursts, a whole stack at a time: between the
+    first and the last of them is not the time that they took.
+    """
+    times = []
+    with contextlib.suppress(FileNotFoundError):  # nothing was ever asked of an imported store
+        since = (store.root / ASKED).stat().st_mtime
+        for run_id in run_ids:
+            with contextlib.suppress(FileNotFoundError):  # somebody may put it into quarantine
+                times.append(store.path(run_id).stat().st_mtime)
+        new = [each for each in times if each > since]
+        if new:
+            return 3600 * len(new) / (max(new) - since)
+    return None

@@ -10,13 +10,15 @@ larger range, is the same command.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from memtools.engines import Lost, outcomes
+from memtools.engines import Answers, Lost, outcomes
 from memtools.errors import BusyError, ConfigError, DiskError
 from memtools.files import disk_errors, locked, write_atomically
 from memtools.progress import bars
@@ -25,12 +27,12 @@ from memtools.runs.store import RunStore
 
 _log = logging.getLogger("memtools.runs")
 Train = Callable[[Sequence[int]], Sequence[RunRecord | Failure]]
-Trained = Iterator[tuple[Sequence[int], Sequence[RunRecord | Failure] | Lost]]
+Trained = Answers[Sequence[int], Sequence[RunRecord | Failure]]
 Engine = Callable[[Train, Iterable[Sequence[int]]], Trained]
 """`memtools.engines.outcomes`, or that of `memtools.cluster`, with its options given."""
 
 _LOCK = ".driving"
-ASKED = "asked.json"
+ASKED, _OUT = "asked.json", ".out.json"
 
 
 def run_missing(
@@ -66,28 +68,71 @@ def run_missing(
         left = [tuple(missing[start : start + group]) for start in range(0, len(missing), group)]
         for tries in itertools.count(1):
             again = []
-            for run_group, results in engine(train, left):
-                if isinstance(results, Lost):
-                    _require_survivable(results.error, attempts)
-                    if tries < (attempts or 1):
-                        _log.warning("runs %s: %s; tried again later", run_group, results.error)
-                        again.append(tuple(run_group))
-                        continue
-                    results = [Failure(run_id, str(results.error), -1) for run_id in run_group]
-                for result in results:
-                    if isinstance(result, Failure):
-                        failed[result.run_id] = result.reason
-                        store.fail(result.run_id, result.reason, step=result.step, time=time.time())
-                    else:
-                        store.add(result)
-                        note = (
-                            f"accuracy {result.accuracy_in:.3f} in, {result.test_accuracy:.3f} test"
-                        )
-                done += len(results)
-                show("training", done, len(run_ids), note)
+            with contextlib.closing(_trained(store, train, left, engine)) as found:
+                for run_group, results in found:
+                    if isinstance(results, Lost):
+                        _require_survivable(results.error, attempts)
+                        if tries < (attempts or 1):
+                            _log.warning("runs %s: %s; tried again later", run_group, results.error)
+                            again.append(tuple(run_group))
+                            continue
+                        results = [Failure(run_id, str(results.error), -1) for run_id in run_group]
+                    for result in results:
+                        note = _kept(store, result, failed) or note
+                    done += len(results)
+                    show("training", done, len(run_ids), note)
             if not (left := again):
                 return failed
     raise AssertionError  # pragma: no cover - the loop has no other end
+
+
+def _kept(store: RunStore, result: RunRecord | Failure, failed: dict[int, str]) -> str:
+    """Into the store with it; what to show of it."""
+    if isinstance(result, Failure):
+        failed[result.run_id] = result.reason
+        store.fail(result.run_id, result.reason, step=result.step, time=time.time())
+        return ""
+    store.add(result)
+    return f"accuracy {result.accuracy_in:.3f} in, {result.test_accuracy:.3f} test"
+
+
+def _trained(
+    store: RunStore, train: Train, groups: Iterable[Sequence[int]], engine: Engine
+) -> Trained:
+    """What the engine finds; meanwhile the store says which runs are given out."""
+    out: set[int] = set()
+
+    def given() -> Iterator[Sequence[int]]:
+        for group in groups:
+            out.update(group)
+            _note_out(store, out)
+            yield group
+
+    try:
+        with contextlib.closing(engine(train, given())) as found:
+            for group, results in found:
+                out.difference_update(group)
+                _note_out(store, out)
+                yield group, results
+    finally:
+        (store.root / _OUT).unlink(missing_ok=True)
+
+
+def _note_out(store: RunStore, run_ids: set[int]) -> None:
+    """Whole at any instant, but not durable: nothing relies on it."""
+    path = store.root / _OUT
+    temporary = path.with_suffix(".tmp")
+    with disk_errors(path):
+        temporary.write_text(json.dumps(sorted(run_ids)), "utf-8")
+        os.replace(temporary, path)
+
+
+def given_out(store: RunStore) -> set[int]:
+    """The runs that are being trained now, or wait for that where they will be."""
+    with contextlib.suppress(FileNotFoundError):
+        if driven(store):
+            return set(json.loads((store.root / _OUT).read_text("utf-8")))
+    return set()
 
 
 def note_asked(store: RunStore, run_ids: Sequence[int]) -> None:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from memtools.engines import Lost, outcomes, results
+from memtools.engines import Answers, outcomes, results
 from memtools.estimates.model import ExampleIndex
 from memtools.progress import bars
 from memtools.tfrecords import metadata
@@ -28,9 +28,7 @@ from memtools.tfrecords.sources import Source, verify_tar
 from memtools.tfrecords.storage import open_store
 from memtools.tfrecords.writer import Task, write_shard
 
-Engine = Callable[
-    [Callable[[Task], ShardFacts], Sequence[Task]], Iterator[tuple[Task, ShardFacts | Lost]]
-]
+Engine = Callable[[Callable[[Task], ShardFacts], Sequence[Task]], Answers[Task, ShardFacts]]
 SAVE_EVERY = 2.0  # seconds between two writings of dataset.json
 _SAMPLE = 200  # images whose size is looked at, where a source does not list sizes
 

@@ -32,7 +32,7 @@ from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
-from memtools.files import disk_errors, human_size, write_atomically
+from memtools.files import disk_errors, human_size, locked, write_atomically
 from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
@@ -71,9 +71,12 @@ def store_of(root: Path, config: Config, data: Dataset | Records) -> RunStore:
 
     Raises ConfigError if the directory holds another sweep.
     """
-    store = RunStore.create(root, sweep_of(config, data), examples_of(data))
     with disk_errors(root):
-        write_atomically(root / "config.toml", config.to_toml().encode())
+        root.mkdir(parents=True, exist_ok=True)
+    with locked(root / ".beginning", wait=True, waiting=lambda: None):  # two may begin at once
+        store = RunStore.create(root, sweep_of(config, data), examples_of(data))
+        with disk_errors(root):
+            write_atomically(root / "config.toml", config.to_toml().encode())
     return store
 
 
