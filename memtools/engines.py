@@ -31,7 +31,7 @@ from memtools.errors import MemtoolsError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_GRACE = 10.0  # seconds for a worker to end
+_GRACE = 5.0  # seconds for a worker to end
 _place = (0, 1)
 
 

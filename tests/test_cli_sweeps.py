@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from memtools.files import locked
+from memtools.runs.status import Status
 from memtools.runs.store import RunStore
 
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -76,10 +79,57 @@ def test_a_second_driver_is_noticed(memtools, tmp_path):
     assert (shown.returncode, len(shown.stderr.splitlines())) == (7, 2), shown.stderr
 
 
+def test_two_that_begin_at_once_do_not_get_in_each_others_way(tmp_path):
+    to = tmp_path / "runs"
+    command = [sys.executable, "-c", "from memtools_cli.main import app; app()", "sweep", "run"]
+    command += [*SHORT, "--runs", "0:4", "--to", str(to), "--engine", "serial"]
+    both = [
+        subprocess.Popen([*command, *more], env=QUIET, stderr=subprocess.PIPE, text=True)
+        for more in ([], ["--wait"], ["--wait"])
+    ]
+    said = [each.communicate(timeout=110)[1] for each in both]
+    assert both[0].returncode in (0, 7), said[0]
+    assert [each.returncode for each in both[1:]] == [0, 0], said
+    assert RunStore.open(to).run_ids() == [0, 1, 2, 3]
+
+
+def test_whoever_stops_it_does_not_wait_for_the_runs_under_way(tmp_path):
+    to = tmp_path / "runs"
+    command = [sys.executable, "-c", "from memtools_cli.main import app; app()", "sweep", "run"]
+    command += [*SHORT, "--set", "epochs=200000", "--runs", "0:64", "--to", str(to)]
+    sweep = subprocess.Popen(
+        [*command, "--workers", "2", "--checkpoint-minutes", "0.001"],
+        env=QUIET,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not list((to / "unfinished").glob("*")):  # now it trains
+        assert sweep.poll() is None
+        time.sleep(0.05)
+    status = Status.of(RunStore.open(to))
+    assert status.driven and status.n_running == 4 and status.n_done == 0
+    since = time.monotonic()
+    os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
+    said = sweep.communicate(timeout=60)[1]
+    assert time.monotonic() - since < 30
+    assert sweep.returncode == 130 and "Traceback" not in said, said
+    with pytest.raises(ProcessLookupError):  # nobody of it lives on
+        while time.monotonic() - since < 60:
+            os.killpg(sweep.pid, 0)
+            time.sleep(0.05)
+    assert list((to / "unfinished").glob("*"))  # from where the next one goes on
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
         (("--engine", "ray", "--resources", "CPU"), 2, "'CPU' are no resources"),
+        (("--engine", "ray", "--resources", "CPU=0"), 2, "'CPU=0' are no resources"),
+        (("--engine", "ray", "--resources", "CPU=nan"), 2, "'CPU=nan' are no resources"),
+        (("--engine", "ray", "--resources", "memory=9"), 2, "'memory=9' are no resources"),
+        (("--resources", "CPU=1"), 2, "--resources is for --engine ray"),
+        (("--workers", "2"), 2, "--workers is for --engine process"),
         (("--address", "127.0.0.1:1"), 2, "--address is for --engine ray"),
         (("--limit-minutes", "1"), 2, "needs processes to end"),
         (("--set", "epochs=3"), 2, "holds runs of another sweep"),

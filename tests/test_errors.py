@@ -1,6 +1,7 @@
 """The exception tree: codes, hints, attributes."""
 
 import inspect
+import pickle
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ CODES = {
 @pytest.mark.parametrize(("error", "code"), CODES.items(), ids=lambda each: str(each))
 def test_each_class_of_error_has_its_exit_code(error, code):
     assert error.exit_code == code
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_an_error_of_another_process_is_the_same_here(kind):
+    made = inspect.signature(kind).parameters.values()
+    required = {each.name: each.name for each in made if each.kind == each.KEYWORD_ONLY}
+    error = kind("what", **required)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (kind, "what", vars(error))
 
 
 def test_every_error_of_the_module_is_in_the_table_and_descends_from_the_base():

@@ -1,14 +1,14 @@
 """A small sweep of random runs."""
 
+import functools
+
 import numpy as np
 import pytest
+from runs.random_runs import N_TEST, N_TRAIN, random_run
 
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
-from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
-
-N_TRAIN, N_TEST = 60, 30
 
 
 @pytest.fixture
@@ -28,9 +28,4 @@ def store(sweep, examples, tmp_path):
 
 @pytest.fixture
 def run(sweep):
-    def make(run_id, seed=None, of=sweep):
-        rng = np.random.default_rng(run_id if seed is None else seed)
-        bits = (rng.random(n) < 0.7 for n in (N_TRAIN, N_TRAIN, N_TEST))
-        return RunRecord(RunSpec(run_id, of.digest), *bits)
-
-    return make
+    return functools.partial(random_run, sweep)

@@ -2,15 +2,18 @@
 
 import functools
 import multiprocessing
+import os
 
 import pytest
+from runs.random_runs import fatal
 
+from memtools.engines import outcomes
 from memtools.errors import BusyError, ConfigError, DiskError
 from memtools.files import locked
 from memtools.runs.record import Failure
 from memtools.runs.status import Status
 from memtools.runs.store import RunStore
-from memtools.runs.sweep import asked, parse_runs, run_missing
+from memtools.runs.sweep import ASKED, asked, note_asked, parse_runs, run_missing
 
 
 def test_only_what_is_missing_is_trained_in_groups(store, run):
@@ -86,6 +89,14 @@ def test_a_group_that_fails_is_tried_again_and_the_others_go_on(store, run):
     assert asked(store) == {0, 1, 2, 3}
 
 
+def test_a_run_that_kills_its_worker_is_listed_and_takes_no_other_with_it(store, sweep):
+    engine = functools.partial(outcomes, n_workers=2)
+    train = functools.partial(fatal, sweep, 3)
+    failed = run_missing(store, range(12), train, engine=engine, attempts=3)
+    assert list(failed) == [3] and "died without a word" in failed[3]
+    assert store.run_ids() == [n for n in range(12) if n != 3]
+
+
 @pytest.mark.parametrize("error", [ConfigError("a bad setting"), DiskError("full")])
 def test_what_trying_again_cannot_mend_ends_the_sweep(store, run, error):
     def train(run_ids):
@@ -137,3 +148,43 @@ def test_the_status_says_what_is_done_failed_and_missing(store, run):
     assert 0 <= status.test.least <= status.test.median <= status.test.most <= 1
     with locked(store.root / ".driving", wait=False, waiting=lambda: None):
         assert Status.of(store).driven
+
+
+def test_the_status_says_what_is_given_out(store, run):
+    seen = []
+
+    def train(run_ids):
+        seen.append(Status.of(store))
+        return [run(run_id) for run_id in run_ids]
+
+    run_missing(store, range(6), train, group=2)
+    assert [(s.n_running, s.n_done, s.n_missing, s.driven) for s in seen] == [
+        (2, 0, 6, True),
+        (2, 2, 4, True),
+        (2, 4, 2, True),
+    ]
+    assert Status.of(store).n_running == 0
+    (store.root / ".out.json").write_text("[6, 7]")  # of a driver that was killed
+    assert Status.of(store).n_running == 0
+
+
+def test_the_pace_is_that_of_whole_stacks_by_the_clock_of_the_disk(store, run):
+    run_missing(store, range(4), lambda run_ids: [run(run_id) for run_id in run_ids])
+    note_asked(store, range(4000))
+    start = (store.root / ASKED).stat().st_mtime + 1e9  # this machine's clock may be wrong
+    os.utime(store.root / ASKED, (start, start))
+    assert Status.of(store).runs_per_hour is None  # of earlier drivers
+    for run_id in range(4, 20):  # two stacks of 8, two hours each
+        store.add(run(run_id))
+        at = start + 7200 * (1 if run_id < 12 else 2) + run_id / 1000
+        os.utime(store.path(run_id), (at, at))
+    status = Status.of(store)
+    assert status.runs_per_hour == pytest.approx(4, rel=1e-3)
+    assert status.hours_left == pytest.approx(3980 / 4, rel=1e-3)
+
+
+def test_a_damaged_record_does_not_end_the_status(store, run):
+    run_missing(store, range(4), lambda run_ids: [run(run_id) for run_id in run_ids])
+    store.path(2).write_bytes(store.path(2).read_bytes()[:-100])
+    status = Status.of(store)
+    assert (status.n_done, status.n_missing) == (3, 1)
