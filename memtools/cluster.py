@@ -18,6 +18,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,10 +65,12 @@ def outcomes(
     )
     source, attempt = iter(items), ray.put(Attempt(work, limit, Path.cwd()))
     pending: dict[Any, tuple[Item, int]] = {}  # and how often its node died
+    window, looked = 0, float("-inf")
     try:
         while True:
-            room = _AHEAD * _slots(ray, needs) - len(pending)  # nodes come and go
-            for item in itertools.islice(source, max(0, room)):
+            if time.monotonic() - looked >= _LOOK:  # nodes come and go
+                window, looked = _AHEAD * _slots(ray, needs), time.monotonic()
+            for item in itertools.islice(source, max(0, window - len(pending))):
                 pending[task.remote(attempt, item)] = item, 0
             if not pending:
                 return
