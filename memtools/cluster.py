@@ -33,6 +33,7 @@ RETRIES = 3  # of an item whose node died
 _AHEAD = 2  # tasks given out for each that can run
 _LOOK = 5.0  # seconds until somebody looks for new nodes
 _PATIENCE = 25.0  # seconds for a cluster to answer
+_joined = ""  # the address by which this process is connected; empty: not by us
 _PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False)"
 
 
@@ -80,8 +81,8 @@ def outcomes(
                 try:
                     outcome = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    died = isinstance(error, ray.exceptions.NodeDiedError)
-                    if died and n_deaths < RETRIES:
+                    gone = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
+                    if isinstance(error, gone) and n_deaths < RETRIES:  # or it died with its result
                         pending[task.remote(attempt, item)] = item, n_deaths + 1
                         continue
                     outcome = lost(error)
@@ -111,16 +112,16 @@ def ready(address: str | None, needs: Mapping[str, float]) -> Any:
 
 def connected(address: str | None) -> Any:
     """The module ray, connected to that cluster; raises as `outcomes` says."""
+    global _joined
     try:
         import ray
     except ModuleNotFoundError as error:
         raise MemtoolsError("Ray is not installed", hint="pip install 'memtools[ray]'") from error
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if ray.is_initialized():
-        there = ray.get_runtime_context().gcs_address
-        if address not in ("auto", "local", there):
+        if _joined and address not in ("auto", "local", _joined):
             raise ConfigError(
-                f"this process is connected to the Ray cluster at {there}, not {address}",
+                f"this process is connected to the Ray cluster at {_joined}, not {address}",
                 hint="ray.shutdown(), or a process of its own",
             )
         return ray
@@ -141,6 +142,7 @@ def connected(address: str | None) -> Any:
             url=address,
             hint="start one (ray start --head), or leave out --address",
         ) from error
+    _joined = address
     return ray
 
 

@@ -175,7 +175,7 @@ class _Worker:
 
     def give(self, item: object) -> Connection[Any, Any]:
         """Begin with an item; where the answer will come from."""
-        if self._process is None:
+        if self._process is None or not self._process.is_alive():  # somebody killed it meanwhile
             self._begin()
         self.item = item
         self._send(item)
@@ -243,7 +243,7 @@ def _serve(pipe: Connection[Any, Any], module: str, place: tuple[int, int]) -> N
     if module != "__main__":
         with progress.silence():  # TensorFlow's greetings
             importlib.import_module(module)
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, ConnectionError):  # the other end is closed
         work = pipe.recv()
         while True:
             pipe.send(work(pipe.recv()))
