@@ -5,6 +5,10 @@ import pytest
 import tensorflow_datasets as tfds
 
 from memtools.errors import ConfigError
+from memtools.estimates.about import About
+from memtools.estimates.model import Estimates
+from memtools.report.images import open_images
+from memtools.report.subject import subject_of
 from memtools.training.config import load_config
 from memtools.training.datasets import load_dataset
 from memtools.training.tfds_arrays import class_names
@@ -83,6 +87,19 @@ def test_cifar_of_tfds_comes_in_the_official_order(tmp_path, monkeypatch):
     builder = tfds.testing.DummyMnist(data_dir=tmp_path)  # has no ids
     builder.download_and_prepare()
     assert data_of("tfds:mnist").order == "tfds"
+
+
+def test_a_report_shows_the_images_of_tfds_beside_their_numbers(tmp_path, monkeypatch):
+    builder = FewOfCifar100(data_dir=tmp_path)
+    builder.download_and_prepare()
+    monkeypatch.setattr(tfds, "builder", lambda name: builder)
+    labels = {"tr_labels": np.arange(40) % 5, "tt_labels": np.arange(10) % 5}
+    about = About(dataset="cifar100", order="official")
+    subject = subject_of(Estimates({"tr_mem": np.linspace(0, 1, 40), **labels}, about))
+    images = open_images("tfds:cifar100", subject)
+    for pictures, chosen in ((images.train, [7, 39]), (images.test, [4])):
+        look = pictures.gather(chosen)
+        assert [np.asarray(look(k)).max() for k in chosen] == chosen
 
 
 def test_what_tfds_does_not_have_is_said_with_what_to_do(tmp_path, monkeypatch):
