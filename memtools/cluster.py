@@ -33,7 +33,7 @@ RETRIES = 3  # of an item whose node died
 _AHEAD = 2  # tasks given out for each that can run
 _LOOK = 5.0  # seconds until somebody looks for new nodes
 _PATIENCE = 25.0  # seconds for a cluster to answer
-_joined = ""  # the address by which this process is connected; empty: not by us
+_joined: tuple[str, ...] = ()  # the names of the cluster that this process is connected to
 _PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False)"
 
 
@@ -119,9 +119,9 @@ def connected(address: str | None) -> Any:
         raise MemtoolsError("Ray is not installed", hint="pip install 'memtools[ray]'") from error
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if ray.is_initialized():
-        if _joined and address not in ("auto", "local", _joined):
+        if _joined and address not in {"auto", "local", *_joined}:
             raise ConfigError(
-                f"this process is connected to the Ray cluster at {_joined}, not {address}",
+                f"this process is connected to the Ray cluster at {_joined[1]}, not {address}",
                 hint="ray.shutdown(), or a process of its own",
             )
         return ray
@@ -142,7 +142,7 @@ def connected(address: str | None) -> Any:
             url=address,
             hint="start one (ray start --head), or leave out --address",
         ) from error
-    _joined = address
+    _joined = address, ray.get_runtime_context().gcs_address
     return ray
 
 

@@ -20,6 +20,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -106,8 +107,9 @@ class Attempt(Generic[Item, Result]):
 
     def __call__(self, item: Item) -> Result | Lost:
         """The result, or what was raised, as far as it can be sent back."""
-        if self.directory is not None and self.directory.is_dir():
-            os.chdir(self.directory)
+        if self.directory is not None:
+            with contextlib.suppress(OSError):
+                os.chdir(self.directory)
         with _ending_after(self.limit):
             return _sendable(attempt(self.work, item))
 
@@ -150,16 +152,16 @@ def _in_processes(
         while at_work:
             for pipe in wait(list(at_work)):
                 worker = at_work.pop(pipe)
-                item, outcome = worker.item, worker.take()
-                for following in itertools.islice(items, 1):
-                    at_work[worker.give(following)] = worker
-                yield item, outcome
+                yield worker.item, worker.take()
+                for item in itertools.islice(items, 1):
+                    at_work[worker.give(item)] = worker
         ended = True
     finally:
         for worker in workers:
             worker.leave(abruptly=not ended)
+        end = time.monotonic() + _GRACE
         for worker in workers:
-            worker.end()
+            worker.end(max(0.0, end - time.monotonic()))
 
 
 class _Worker:
@@ -186,7 +188,7 @@ class _Worker:
         try:
             return self._pipe.recv()
         except (EOFError, OSError):
-            self.end()
+            self.end(_GRACE)
             return Lost(died())
 
     def leave(self, *, abruptly: bool) -> None:
@@ -196,10 +198,10 @@ class _Worker:
             if abruptly:
                 self._process.terminate()
 
-    def end(self) -> None:
-        """Wait until it has ended, but not for ever."""
+    def end(self, patience: float) -> None:
+        """Wait so many seconds until it has ended, then end it."""
         if self._process is not None:
-            self._process.join(_GRACE)
+            self._process.join(patience)
             self._process.kill()
             self._process.join()
             self._process = None
@@ -208,8 +210,11 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         module = getattr(self._work.work, "func", self._work.work).__module__
-        self._process = context.Process(target=_serve, args=(theirs, module, self._place))
-        self._process.start()
+        # A daemon ends with the interpreter, whoever still holds on to what it was to find.
+        arguments = theirs, module, self._place
+        process = context.Process(target=_serve, args=arguments, daemon=True)
+        process.start()
+        self._process = process
         theirs.close()
         self._send(self._work)
 

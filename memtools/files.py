@@ -141,15 +141,14 @@ def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
     path = path.resolve()  # `.` has no name to appear under
     temporary, old = (path.with_name(f".{path.name}.{kind}") for kind in ("tmp", "old"))
     with disk_errors(path):
-        if not over:
-            require_empty(path)
         if path == Path.cwd():
             raise DiskError(f"{path} is the directory you are in", hint="name a new one in it")
         path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
     with locked(lock, wait=False, waiting=lambda: None), disk_errors(path):
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _tidy(path, temporary, old)
+        if not over:
+            require_empty(path)
         temporary.mkdir()
         try:
             yield temporary
@@ -161,8 +160,15 @@ def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
                 os.replace(path, old)
             publish(temporary, path)
         finally:
-            for leftover in (temporary, old):
-                shutil.rmtree(leftover, ignore_errors=True)
+            _tidy(path, temporary, old)
+
+
+def _tidy(path: Path, temporary: Path, old: Path) -> None:
+    """What was there is there again, unless something new is; beside it there is nothing left."""
+    if old.exists() and not path.exists():
+        os.replace(old, path)
+    for leftover in (temporary, old):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def require_empty(path: Path) -> None:

@@ -19,6 +19,7 @@ from worlds import published_arrays
 
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates
+from memtools.estimates.pairs import HighInfluencePairs
 from memtools.report.page import write_report
 
 SCRIPT = Path(sys.executable).with_name("memtools")
@@ -92,10 +93,24 @@ def test_the_report_is_made_anew_and_that_of_other_numbers_does_not_stay(
         (site / left).mkdir()
     assert memtools("publish", mine, "--to", site, "--name", "mine").returncode == 0
     assert sorted(os.listdir(site)) == FILES
-    (site / "report" / "thesis.tex").write_text("months of work")
-    shown = memtools("publish", mine, "--to", site, "--name", "mine")
-    assert shown.returncode == 6 and "report is there, and not empty" in shown.stderr
-    assert (site / "report" / "thesis.tex").exists()
+    for precious in ("thesis.tex", "figures"):
+        (site / "report" / precious).mkdir()
+        shown = memtools("publish", mine, "--to", site, "--name", "mine")
+        assert shown.returncode == 6 and "report is there, and not empty" in shown.stderr
+        (site / "report" / precious).rmdir()
+
+
+def test_a_list_of_pairs_has_no_report_and_needs_nothing_for_one(
+    memtools: Run, tmp_path: Path
+) -> None:
+    index = np.arange(3)
+    pairs = HighInfluencePairs(ABOUT, index, index, np.full(3, 0.5), np.full(3, 0.2))
+    pairs.save(tmp_path / "pairs.npz")
+    (tmp_path / "jinja2.py").write_text("raise ModuleNotFoundError(name='jinja2')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = memtools("publish", tmp_path / "pairs.npz", "--to", tmp_path / "p", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "p" / "report").exists()
 
 
 def test_what_a_file_does_not_say_is_said_by_options(memtools: Run, tmp_path: Path) -> None:

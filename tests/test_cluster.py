@@ -173,7 +173,7 @@ def test_somebody_who_is_no_cluster_is_not_waited_for(tmp_path, memtools, monkey
         run = ("sweep", "run", "digits-demo", "--runs", "0:4", "--to", tmp_path / "runs")
         begun = time.monotonic()
         shown = memtools(*run, "--engine", "ray", "--address", address)
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60  # Ray itself tries for minutes
     assert (shown.returncode, len(shown.stderr.splitlines())) == (3, 2), shown.stderr
     assert f"no Ray cluster answers at {address}" in shown.stderr
     assert not (tmp_path / "runs").exists()

@@ -423,6 +423,26 @@ def test_one_that_goes_over_another_does_so_when_it_is_whole_and_not_before(tmp_
     assert list(tmp_path.iterdir()) == [final]
 
 
+def test_killed_or_interrupted_between_the_two_there_is_still_what_was_there(tmp_path, monkeypatch):
+    final = tmp_path / "final"
+    final.mkdir()
+    (final / "old").touch()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(files, "publish", interrupt)
+        with pytest.raises(KeyboardInterrupt), appearing_directory(final, over=True):
+            pass
+    assert [path.name for path in final.iterdir()] == ["old"]
+    final.rename(tmp_path / ".final.old")  # as a kill leaves it
+    with pytest.raises(RuntimeError), appearing_directory(final, over=True):
+        raise RuntimeError
+    assert [path.name for path in final.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [final]
+
+
 def test_a_link_to_an_empty_directory_will_do_and_where_one_stands_will_not(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "there")

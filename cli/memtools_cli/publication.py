@@ -75,9 +75,12 @@ def publish(
     from memtools.artifacts.bundle import REPORT
     from memtools.artifacts.bundle import publish as publish_file
     from memtools.artifacts.croissant import Imprint
+    from memtools.artifacts.loader import load
     from memtools.estimates.about import About
+    from memtools.estimates.pairs import HighInfluencePairs
     from memtools_cli.extras import needing, require_for_images
 
+    report = report and not isinstance(load(path, names=names), HighInfluencePairs)
     if report:
         with needing("report"):
             from memtools.report.page import require_free_place
@@ -94,19 +97,16 @@ def publish(
 def _add_report(
     path: Path, registry: Path, images: str | None, runs: list[Path], names: bool
 ) -> None:
-    """The page beside the files, in the place of an earlier one; a list of pairs has none."""
+    """The page beside the files, in the place of an earlier one."""
     import dataclasses
 
     from memtools.artifacts.bundle import REPORT
     from memtools.artifacts.loader import about, load
     from memtools.artifacts.manifest import parse_registry
-    from memtools.estimates.pairs import HighInfluencePairs
     from memtools.report.page import write_report
     from memtools.runs.store import open_stores
 
     numbers = load(path, names=names)
-    if isinstance(numbers, HighInfluencePairs):
-        return
     text = registry.read_text("utf-8")
     [artifact] = parse_registry(text, where=str(registry), base="").artifacts.values()
     whole = registry.with_name(artifact.file)  # which others will know; unless it is in parts

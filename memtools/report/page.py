@@ -39,7 +39,7 @@ from memtools.runs.store import RunStore
 from memtools.training.datasets import Dataset
 
 TEMPLATE = Path(__file__).parent / "template"
-_PARTS = {"index.html", "page", "data", "figures"}
+_PARTS = {"index.html", "page", "data"}  # of a report that may be made again
 FEWEST = 1000  # thumbnails: with less there is nothing to see
 
 

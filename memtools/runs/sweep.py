@@ -115,21 +115,22 @@ def _trained(
                 _note_out(store, out)
                 yield group, results
     finally:
-        (store.root / _OUT).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (store.root / _OUT).unlink()
 
 
 def _note_out(store: RunStore, run_ids: set[int]) -> None:
-    """Whole at any instant, but not durable: nothing relies on it."""
+    """Whole at any instant, but not durable, and perhaps not there: nothing relies on it."""
     path = store.root / _OUT
     temporary = path.with_suffix(".tmp")
-    with disk_errors(path):
+    with contextlib.suppress(OSError):
         temporary.write_text(json.dumps(sorted(run_ids)), "utf-8")
         os.replace(temporary, path)
 
 
 def given_out(store: RunStore) -> set[int]:
     """The runs that are being trained now, or wait for that where they will be."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         if driven(store):
             return set(json.loads((store.root / _OUT).read_text("utf-8")))
     return set()

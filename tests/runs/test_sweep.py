@@ -168,6 +168,12 @@ def test_the_status_says_what_is_given_out(store, run):
     assert Status.of(store).n_running == 0
 
 
+def test_where_it_cannot_say_what_is_given_out_the_runs_are_kept_all_the_same(store, run):
+    (store.root / ".out.tmp").mkdir()
+    assert run_missing(store, range(3), lambda run_ids: [run(r) for r in run_ids]) == {}
+    assert store.run_ids() == [0, 1, 2]
+
+
 def test_the_pace_is_that_of_whole_stacks_by_the_clock_of_the_disk(store, run):
     run_missing(store, range(4), lambda run_ids: [run(run_id) for run_id in run_ids])
     note_asked(store, range(4000))
