@@ -20,6 +20,7 @@ def cluster_of_nodes(*n_cpus):
     cluster_utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_AUTH_MODE", "disabled")
+        environment.setenv("RAY_worker_niceness", "0")  # or they starve beside other tests
         environment.setenv("PYTHONPATH", str(Path(__file__).parent))  # of the tests' functions
         started = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         for n in n_cpus:

@@ -112,7 +112,7 @@ def test_shards_are_built_on_the_cluster_with_the_same_bytes(nodes, memtools, tm
     build += ("--index", "index.npz", "--to")
     ray_options = ("--engine", "ray", "--address", nodes.address)
     for to, more in (("serial", ("--engine", "serial")), ("ray", ray_options)):
-        shown = memtools(*build, to, *more, cwd=tmp_path, timeout=120)
+        shown = memtools(*build, to, *more, cwd=tmp_path, timeout=240)
         assert shown.returncode == 0, shown.stderr
     shards = sorted(path.name for path in (tmp_path / "serial").glob("train-*"))
     assert len(shards) == 4
