@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -80,7 +80,8 @@ def publish(
     from memtools.estimates.pairs import HighInfluencePairs
     from memtools_cli.extras import needing, require_for_images
 
-    report = report and not isinstance(load(path, names=names), HighInfluencePairs)
+    numbers = load(path, names=names)
+    report = report and not isinstance(numbers, HighInfluencePairs)  # which has none
     if report:
         with needing("report"):
             from memtools.report.page import require_free_place
@@ -90,23 +91,22 @@ def publish(
     imprint = Imprint(license_, creator or (), url, date.date() if date else None)
     registry = publish_file(path, to, name=name, about=about, imprint=imprint, names=names)
     if report:
-        _add_report(path, registry, images, runs or [], names)
+        _add_report(numbers, path, registry, images, runs or [])
     print(registry)
 
 
 def _add_report(
-    path: Path, registry: Path, images: str | None, runs: list[Path], names: bool
+    numbers: Any, path: Path, registry: Path, images: str | None, runs: list[Path]
 ) -> None:
     """The page beside the files, in the place of an earlier one."""
     import dataclasses
 
     from memtools.artifacts.bundle import REPORT
-    from memtools.artifacts.loader import about, load
+    from memtools.artifacts.loader import about
     from memtools.artifacts.manifest import parse_registry
     from memtools.report.page import write_report
     from memtools.runs.store import open_stores
 
-    numbers = load(path, names=names)
     text = registry.read_text("utf-8")
     [artifact] = parse_registry(text, where=str(registry), base="").artifacts.values()
     whole = registry.with_name(artifact.file)  # which others will know; unless it is in parts

@@ -144,10 +144,11 @@ def _npz(path: Path) -> Dataset:
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path}: {error}", hint=f"it should hold {', '.join(names)}") from error
     for images, labels in ((train_images, train_labels), (test_images, test_labels)):
-        if len(images) != len(labels) or labels.ndim != 1 or labels.dtype.kind not in "iu":
+        kinds = images.dtype.kind in "bfiu" and labels.dtype.kind in "iu"
+        if not kinds or len(images) != len(labels) or labels.ndim != 1:
             raise ConfigError(
                 f"{path}: images {images.shape} and labels {labels.shape} do not fit",
-                hint="labels are integers, one for each image",
+                hint="pixels are numbers; labels are integers, one for each image",
             )
     return Dataset(
         path.stem,
