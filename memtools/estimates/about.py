@@ -21,6 +21,10 @@ from memtools.errors import SchemaError
 from memtools.estimates.npz import Array, write_npz
 
 
+ORDERS = ("official", "published", "tfds", "file")
+"""The orders of examples that a user can declare; an empty text means that none is recorded."""
+
+
 @dataclasses.dataclass(frozen=True)
 class About:
     """Where numbers come from, and what they mean.
@@ -45,6 +49,11 @@ class About:
         """What is known, a line each, for people."""
         known = dataclasses.asdict(self)
         return [f"{name + ':':12}{value}" for name, value in known.items() if value]
+
+
+def sign_of(direction: str) -> int:
+    """Return 1 where a high value means atypical, -1 where it means typical, 0 if not recorded."""
+    return {"atypical": 1, "typical": -1}.get(direction.rpartition(" ")[2], 0)
 
 
 def save(path: Path, arrays: Mapping[str, Array], about: About) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 
 from memtools.errors import ConfigError
 from memtools.estimates.identity import as_names
+from memtools.estimates.names import NameColumn
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
 
@@ -37,25 +38,40 @@ _LABELS = ("label", "labels", "targets", "fine_label", "target", "class")
 class Listing:
     """The examples of a data set, in its order.
 
-    names: of each, or None. labels: int64 [n], or None. images: uint8 [n, height, width,
-    channels], or None.
+    Attributes:
+        names: The name of each example, str [n], or None.
+        labels: int64 [n], or None.
+        images: uint8 [n, height, width, channels], or None.
+        index: The position of each example in the canonical order `order`, int64 [n], or None.
+        order: The order in which `index` counts: `official`, `tfds` or empty.
+        dataset: The name of the data set, such as `cifar100`; empty where it is not known.
+        split: `train` or `test`; empty where it is not known.
+        what: A short description for messages, such as `torchvision CIFAR100, Subset`.
     """
 
-    names: list[str] | None = None
+    names: Sequence[str] | None = None
     labels: Array | None = None
     images: Array | None = None
+    index: Array | None = None
+    order: str = ""
+    dataset: str = ""
+    split: str = ""
+    what: str = ""
 
     def __len__(self) -> int:
-        column = next(c for c in (self.names, self.images, self.labels) if c is not None)
-        return len(column)
+        columns = (self.names, self.images, self.labels, self.index)
+        return len(next(column for column in columns if column is not None))
 
     def take(self, chosen: Array) -> Listing:
-        """Some of the examples, in the order of `chosen`, int [m]."""
-        return Listing(
-            None if self.names is None else [self.names[k] for k in chosen.tolist()],
-            None if self.labels is None else self.labels[chosen],
-            None if self.images is None else self.images[chosen],
-        )
+        """Return some of the examples, in the order of `chosen`, int [m]."""
+        names = self.names
+        if isinstance(names, NameColumn):
+            names = names.take(chosen)
+        elif names is not None:
+            names = [names[k] for k in chosen.tolist()]
+        columns = (self.labels, self.images, self.index)
+        labels, images, index = (None if each is None else each[chosen] for each in columns)
+        return dataclasses.replace(self, names=names, labels=labels, images=images, index=index)
 
 
 def listing_of(source: Any, labels: Any = None) -> Listing:

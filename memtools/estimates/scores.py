@@ -20,7 +20,9 @@ class Scores:
 
     quantity: what it is. values: float [n_train]. labels: int [n_train], and filenames:
     str [n_train], where known. standard_error: float [n_train]; n_in, n_out: int [n_train],
-    how many runs trained on the example and how many did not, where known.
+    how many runs trained on the example and how many did not, where known. partial: whether the
+    values were placed by explicit positions, so that examples may be missing at the end; joins by
+    position need an equal length otherwise.
     """
 
     about: About
@@ -31,6 +33,7 @@ class Scores:
     standard_error: Array | None = None
     n_in: Array | None = None
     n_out: Array | None = None
+    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
