@@ -20,7 +20,6 @@ import numpy as np
 from memtools.errors import SchemaError
 from memtools.estimates.npz import Array, write_npz
 
-
 ORDERS = ("official", "published", "tfds", "file")
 """The orders of examples that a user can declare; an empty text means that none is recorded."""
 

@@ -3,7 +3,8 @@
     names = NameColumn.from_strings(["n01440764_10026.JPEG", "n01440764_10027.JPEG"])
     names[0], len(names), names.take(np.array([1, 0]))
 
-ImageNet has 1.28 million names: as Python objects they take 100 MB and every step over them a second.
+ImageNet has 1.28 million names: as Python objects they take 100 MB, and every step over them takes
+a second.
 """
 
 from __future__ import annotations
