@@ -11,8 +11,8 @@ import pytest
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.alignment import align
+from memtools.estimates.data_sources import listing_of
 from memtools.estimates.identity import identify
-from memtools.estimates.listing import listing_of
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.scores import Scores
 

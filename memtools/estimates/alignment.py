@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
+from memtools.estimates.data_sources import listing_of
 from memtools.estimates.identity import identify, official_position, synset_of
-from memtools.estimates.listing import Listing, listing_of
+from memtools.estimates.listing import Listing
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.estimates.pixels import Reference, keys_of

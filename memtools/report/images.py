@@ -22,7 +22,8 @@ from PIL import Image
 
 from memtools.errors import ConfigError
 from memtools.estimates.alignment import Alignment, align
-from memtools.estimates.listing import Listing, listing_of
+from memtools.estimates.data_sources import listing_of
+from memtools.estimates.listing import Listing
 from memtools.estimates.npz import Array
 from memtools.report.pictures import SIDE, Images, Pictures, opened
 from memtools.report.record_images import open_records

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtools.errors import AlignmentError, ConfigError
+from memtools.estimates.data_sources import listing_of
 from memtools.estimates.identity import official_position
-from memtools.estimates.listing import listing_of
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.progress import bars
