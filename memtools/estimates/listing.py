@@ -25,6 +25,8 @@ class Listing:
         dataset: The name of the data set, such as `cifar100`; empty where it is not known.
         split: `train` or `test`; empty where it is not known.
         what: A short description for messages, such as `torchvision CIFAR100, Subset`.
+        chosen: Whether somebody chose these examples out of a larger data set, as a `Subset` does:
+            then numbers of the other examples are not missed.
     """
 
     names: Sequence[str] | None = None
@@ -35,6 +37,7 @@ class Listing:
     dataset: str = ""
     split: str = ""
     what: str = ""
+    chosen: bool = False
 
     def __len__(self) -> int:
         columns = (self.names, self.images, self.labels, self.index)
@@ -49,4 +52,6 @@ class Listing:
             names = [names[k] for k in chosen.tolist()]
         columns = (self.labels, self.images, self.index)
         labels, images, index = (None if each is None else each[chosen] for each in columns)
-        return dataclasses.replace(self, names=names, labels=labels, images=images, index=index)
+        return dataclasses.replace(
+            self, names=names, labels=labels, images=images, index=index, chosen=True
+        )
