@@ -195,7 +195,7 @@ def test_scores_and_memorization_say_that_their_directions_differ(registry):
 
 def test_what_the_publisher_leaves_open_is_said(registry):
     doubtful = {each.name for each in registry.artifacts.values() if each.doubt}
-    assert doubtful == {"imagenet-cscores", "mnist-cscores"}
+    assert doubtful == {"imagenet-cscores"}
     assert "averaged over" not in registry["imagenet-cscores"].definition
 
 

@@ -41,7 +41,8 @@ Ratio = Annotated[
 _IDS = typer.Option(
     metavar="TRAIN TEST",
     help="TFDS ids of the training and of the test examples, in the order of the runs, or their"
-    " official positions; runs are brought into the official order.",
+    " official positions, which bring the runs into the official order. Without them the order of"
+    " CIFAR is computed.",
 )
 IndexFile = Annotated[
     Path | None,
@@ -78,6 +79,12 @@ def aux(
         Literal["official", "published", "tfds", "file"] | None,
         typer.Option(help="Order of the examples, if it is not that of the artifact."),
     ] = None,
+    official: Annotated[
+        bool,
+        typer.Option(
+            "--official", help="Bring runs of CIFAR into the official order, which is computed."
+        ),
+    ] = False,
     ids: Annotated[tuple[Path, Path] | None, _IDS] = None,
     labels: Annotated[
         Path | None,
@@ -101,13 +108,14 @@ def aux(
     from memtools.runs.sweep import parse_runs
     from memtools_cli.runs import examples_of
 
+    released = _released(source, registry, mirror, md5, dataset, order)
     stores = collect(
-        _released(source, registry, mirror, md5, dataset, order),
+        released,
         to,
         ratios=ratio or (),
         run_ids=parse_runs(runs) if runs else (),
         examples=examples_of(labels) if labels else None,
-        ordering=_ordering(ids),
+        ordering=_ordering(ids, released if official else None),
         terms=_terms(index, unverified),
     )
     for store in stores:
@@ -148,13 +156,16 @@ def reorder(
     stores: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Stores in the order of TFDS.")
     ],
-    ids: Annotated[tuple[Path, Path], _IDS],
     to: Annotated[Path, typer.Option(metavar="DIR", help="A store for each goes there.")],
+    ids: Annotated[tuple[Path, Path] | None, _IDS] = None,
 ) -> None:
-    """Bring runs from the order of TFDS into the official one; print the stores."""
+    """Bring runs from the order of TFDS into the official one; print the stores.
+
+    The order of CIFAR in TFDS is computed. Ids that are given take precedence; where they differ
+    from the computed order, a warning says so.
+    """
     from memtools.errors import ConfigError
     from memtools.files import first_clash
-    from memtools.runs.ordering import Ordering
     from memtools.runs.ordering import reorder as reordered
     from memtools.runs.store import open_stores
 
@@ -163,7 +174,7 @@ def reorder(
         raise ConfigError(
             f"of the names of the stores {clash}", hint="give each a directory of its own with --to"
         )
-    ordering = Ordering.of(*ids)
+    ordering = _ordering(ids)
     for store in opened:
         print(reordered(store, to / store.root.name, ordering).root)
 
@@ -223,10 +234,13 @@ def _terms(index: Path | None, unverified: bool) -> Terms:
     return Terms(unverified=unverified, index=index)
 
 
-def _ordering(ids: tuple[Path, Path] | None) -> Ordering | None:
+def _ordering(ids: tuple[Path, Path] | None, computed: Released | None = None) -> Ordering | None:
+    """Return the order of ids, else the computed one of an archive, if any of them is given."""
     from memtools.runs.ordering import Ordering
 
-    return Ordering.of(*ids) if ids else None
+    if ids:
+        return Ordering.of(*ids)
+    return Ordering.computed(computed.dataset) if computed else None
 
 
 def _released(

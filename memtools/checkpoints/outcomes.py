@@ -49,8 +49,10 @@ def collect(
     if ordering and released.order != "tfds":
         raise ConfigError(
             f"the runs are in the order {released.order!r}, and ids bring them out of that of TFDS",
-            hint="leave out --ids, or say --order tfds",
+            hint="leave out --ids and --official, or say --order tfds",
         )
+    if ordering:
+        ordering.warn_if_not_computed(released.dataset)
     importer = AuxImporter(root / PROVISIONAL, released.dataset, released.order, examples, ordering)
     for store in [*_stores(root), *_stores(root / PROVISIONAL)]:
         _require_same(importer, store, examples)

@@ -1,17 +1,20 @@
 """From the order of TensorFlow Datasets to the official one: for runs, not for numbers.
 
+    reorder(RunStore.open(Path("runs/0.7")), Path("official/0.7"))    # in the computed order
     ordering = Ordering.of(Path("train_ids.txt"), Path("test_ids.txt"))
     reorder(RunStore.open(Path("runs/0.7")), Path("official/0.7"), ordering)
 
 The released CIFAR runs speak of their examples in the order in which a data set of TFDS lay on the
-authors' disks. TFDS gives each example an id, such as train_01234, whose number is the official
-position; the ids in that order, or the positions themselves, bring a run into the official order.
+authors' disks. A hash gives that order (`memtools.estimates.tfds_order`). TFDS also gives each
+example an id, such as train_01234, whose number is the official position; the ids in the order of
+the runs, or the positions themselves, take precedence where they are given.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -23,9 +26,12 @@ from memtools.estimates.data_sources import listing_of
 from memtools.estimates.identity import official_position
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
+from memtools.estimates.tfds_order import SIZES, tfds_order
 from memtools.progress import bars
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore
+
+_log = logging.getLogger("memtools.runs")
 
 Run = TypeVar("Run", bound=Any)
 """A dataclass of columns train_..., test_... and mask: a RunRecord, or what becomes one."""
@@ -47,6 +53,35 @@ class Ordering:
         Raises AlignmentError unless every position is there once.
         """
         return cls(_positions(train, "train"), _positions(test, "test"))
+
+    @classmethod
+    def computed(cls, dataset: str) -> Self:
+        """Return the order that the hash of TFDS gives; ConfigError for other data sets."""
+        train, test = tfds_order(dataset, "train"), tfds_order(dataset, "test")
+        if train is None or test is None:
+            raise ConfigError(
+                f"the order that TFDS gives to {dataset or 'a data set without a name'!r} cannot be"
+                " computed",
+                hint=f"give its ids with --ids; computed are {', '.join(SIZES)}",
+            )
+        return cls(train, test)
+
+    def warn_if_not_computed(self, dataset: str) -> None:
+        """Log a warning for each split whose order differs from the one that the hash gives."""
+        for split, place in (("train", self.train), ("test", self.test)):
+            computed = tfds_order(dataset, split)
+            if computed is None or len(computed) != len(place):
+                continue
+            n = np.count_nonzero(computed != place)
+            if n:
+                _log.warning(
+                    "%s of the %s ids of %s differ from the order computed for %s; the ids are"
+                    " used",
+                    f"{n:,}",
+                    f"{len(place):,}",
+                    split,
+                    dataset,
+                )
 
     @property
     def digest(self) -> str:
@@ -76,16 +111,32 @@ class Ordering:
         return ExampleIndex(about, **columns)
 
 
-def reorder(store: RunStore, root: Path, ordering: Ordering) -> RunStore:
-    """A store of the same runs in the official order; what is there already stays.
+def reorder(store: RunStore, root: Path, ordering: Ordering | None = None) -> RunStore:
+    """Write a store of the same runs in the official order; what is there already stays.
 
-    Raises ConfigError if the runs are not in the order of TFDS; BusyError if others are there.
+    Args:
+        store: Runs in the order of TFDS.
+        root: The directory of the new store.
+        ordering: The official position of each example; computed without it. Where it differs
+            from the computed order, it is used, with a warning.
+
+    Returns:
+        The new store.
+
+    Raises:
+        ConfigError: The runs are not in the order of TFDS, have another number of examples, or
+            are of a data set whose order cannot be computed.
+        BusyError: Other runs are there.
     """
     if store.sweep.order != "tfds":
         raise ConfigError(
             f"{store.root} is in the order {store.sweep.order or 'not known'!r}, not in TFDS's",
             hint="only runs of the released CIFAR archives need this",
         )
+    if ordering is None:
+        ordering = Ordering.computed(store.sweep.dataset)
+    else:
+        ordering.warn_if_not_computed(store.sweep.dataset)
     config = {**store.sweep.config, "ids": ordering.digest}
     sweep = dataclasses.replace(store.sweep, order="official", config=config)
     target = RunStore.create(root, sweep, ordering.applied_to_examples(store.examples))
@@ -103,7 +154,10 @@ def _of_sweep(record: RunRecord, config: str) -> RunRecord:
 
 def _moved(values: Array, place: NDArray[np.int64]) -> Array:
     if len(values) != len(place):
-        raise ConfigError(f"there are {len(place):,} ids, and {len(values):,} examples", hint=_HINT)
+        raise ConfigError(
+            f"the order is that of {len(place):,} examples, and the runs have {len(values):,}",
+            hint=_HINT,
+        )
     moved = np.empty_like(values)
     moved[place] = values
     return moved
@@ -111,12 +165,17 @@ def _moved(values: Array, place: NDArray[np.int64]) -> Array:
 
 def _positions(source: Any, split: str) -> NDArray[np.int64]:
     listing = listing_of(source)
-    if listing.names is None:
+    what = source if isinstance(source, (str, Path)) else listing.what or "the list"
+    if listing.split not in ("", split):
+        raise AlignmentError(f"{what} holds ids of {listing.split}, not of {split}", hint=_HINT)
+    if listing.index is not None:
+        found: Array | None = np.asarray(listing.index, np.int64)
+    elif listing.names is None:
         found = None if listing.labels is None else np.asarray(listing.labels, np.int64)
     else:
         found = np.array([_position(name, split) for name in listing.names], np.int64)
     if found is None:
-        raise ConfigError(f"no ids of {split} can be read from {source}", hint=_HINT)
+        raise ConfigError(f"no ids of {split} can be read from {what}", hint=_HINT)
     wrong = np.flatnonzero(np.sort(found) != np.arange(len(found)))
     if len(wrong):
         raise AlignmentError(

@@ -30,6 +30,7 @@ from memtools.errors import (
 )
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
+from memtools.estimates.tfds_order import tfds_order
 from memtools.estimation.estimator import estimate
 from memtools.files import locked
 from memtools.runs.importers import import_aux
@@ -425,6 +426,33 @@ def test_ids_are_for_runs_in_the_order_of_tfds_alone(known, file, tmp_path):
         collect(known(str(file)), tmp_path / "to")
 
 
+def test_runs_of_cifar_come_into_the_official_order_without_ids(archive, file, memtools, tmp_path):
+    options = ("--dataset", "cifar100", "--order", "tfds", "--md5", archive.md5)
+    for to, official in (("plain", ()), ("to", ("--official",))):
+        shown = memtools(
+            "checkpoints",
+            "aux",
+            file,
+            "--to",
+            tmp_path / to,
+            "--runs",
+            "3",
+            "--ratio",
+            "0.5",
+            *options,
+            *official,
+        )
+        assert shown.returncode == 0, shown.stderr
+    store, plain = (RunStore.open(tmp_path / to / "0.5") for to in ("to", "plain"))
+    assert (store.sweep.order, plain.sweep.order) == ("official", "tfds")
+    for split in ("train", "test"):
+        order = tfds_order("cifar100", split)
+        column = f"{split}_correct"
+        ours, theirs = getattr(store.read(3), column), getattr(plain.read(3), column)
+        assert np.array_equal(ours[order], theirs) and not np.array_equal(ours, theirs)
+    assert np.array_equal(store.read(3).mask[tfds_order("cifar100", "train")], plain.read(3).mask)
+
+
 def test_labels_go_into_the_stores_and_must_be_the_same_the_next_time(known, file, tmp_path):
     labels = ExampleIndex(About(), np.arange(50_000) % 100, None, np.arange(10_000) % 100, None)
     chosen = {"run_ids": [3], "ratios": [0.5]}
@@ -481,6 +509,8 @@ def test_what_is_no_archive_in_a_pipe_is_two_lines(tmp_path):
         (("--md5", "not hex"), 2, "'not hex' is no md5"),
         (("--order", "mine"), 2, "Invalid value for '--order'"),
         (("--ids", "a.txt", "b.txt"), 2, "out of that of TFDS"),
+        (("--official", "--dataset", "cifar100", "--order", "file"), 2, "out of that of TFDS"),
+        (("--official", "--dataset", "mine"), 2, "TFDS gives to 'mine' cannot be computed"),
     ],
 )
 def test_requests_that_are_wrong_are_refused_before_the_first_byte(

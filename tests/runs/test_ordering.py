@@ -9,7 +9,9 @@ from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.alignment import align
 from memtools.estimates.comparison import compare
+from memtools.estimates.listing import Listing
 from memtools.estimates.model import ExampleIndex
+from memtools.estimates.tfds_order import tfds_ids, tfds_order
 from memtools.estimation.estimator import estimate
 from memtools.runs.ordering import Ordering, reorder
 from memtools.runs.record import RunRecord, RunSpec
@@ -94,7 +96,11 @@ def test_ids_come_from_files_of_any_kind(tmp_path, form):
         ((IDS[1], IDS[1]), AlignmentError, "is no id of train"),
         ((IDS[0][:-1] + IDS[0][:1], IDS[1]), AlignmentError, "some are missing or there twice"),
         ((["n01440764_1.JPEG"], IDS[1]), AlignmentError, "is no id of train"),
-        ((IDS[0] + [f"train_{N_TRAIN:05d}"], IDS[1]), ConfigError, "31 ids, and 30 examples"),
+        (
+            (IDS[0] + [f"train_{N_TRAIN:05d}"], IDS[1]),
+            ConfigError,
+            "of 31 examples, and the runs have 30",
+        ),
     ],
 )
 def test_ids_that_are_not_those_of_the_runs_are_refused(tfds, tmp_path, ids, error, words):
@@ -143,3 +149,71 @@ def test_the_command_reorders(tfds, memtools, tmp_path):
     assert RunStore.open(tmp_path / "to" / "tfds").sweep.order == "official"
     shown = memtools("checkpoints", "reorder", tfds.root, *ids[:2], ids[1], "--to", tmp_path / "b")
     assert shown.returncode == 5 and len(shown.stderr.splitlines()) == 2
+
+
+# ---- the computed order
+
+
+def store_of_cifar(root, dataset="cifar100", n_train=50_000, order="tfds"):
+    """Two runs that got a known half of the official examples right, in the order of TFDS."""
+    train, test = tfds_order("cifar100", "train")[:n_train], tfds_order("cifar100", "test")
+    sweep = Sweep(dataset, order, 0.5, n_train, len(test))
+    labels = ExampleIndex(About(), train % 100, None, test % 100, None)
+    store = RunStore.create(root, sweep, labels)
+    for run in range(2):
+        columns = train % 3 == run, train % 5 == run, test % 7 == run
+        store.add(RunRecord(RunSpec(run, sweep.digest), *columns))
+    return store
+
+
+def test_runs_of_cifar_need_no_ids(memtools, tmp_path):
+    store_of_cifar(tmp_path / "0.5")
+    shown = memtools("checkpoints", "reorder", tmp_path / "0.5", "--to", tmp_path / "official")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == f"{tmp_path / 'official' / '0.5'}\n"
+    store = RunStore.open(tmp_path / "official" / "0.5")
+    train, test = np.arange(50_000), np.arange(10_000)
+    assert store.sweep.order == "official"
+    assert np.array_equal(store.examples.labels, train % 100)
+    assert np.array_equal(store.examples.test_labels, test % 100)
+    for run, record in enumerate(store):
+        assert np.array_equal(record.mask, train % 3 == run)
+        assert np.array_equal(record.train_correct, train % 5 == run)
+        assert np.array_equal(record.test_correct, test % 7 == run)
+
+
+def test_ids_that_agree_with_the_computed_order_make_the_same_store_in_silence(tmp_path, caplog):
+    store = store_of_cifar(tmp_path / "0.5")
+    ids = Ordering.of(tfds_ids("cifar100", "train"), tfds_ids("cifar100", "test"))
+    reorder(store, tmp_path / "to")
+    again = reorder(store, tmp_path / "to", ids)  # ConfigError if it were another sweep
+    assert len(again) == 2 and caplog.text == ""
+
+
+def test_ids_that_differ_from_the_computed_order_are_used_and_said(tmp_path, caplog):
+    store = store_of_cifar(tmp_path / "0.5")
+    ids = tfds_ids("cifar100", "train")
+    ids[:2] = ids[1::-1]
+    ordering = Ordering.of(ids, tfds_ids("cifar100", "test"))
+    moved = reorder(store, tmp_path / "to", ordering)
+    words = "2 of the 50,000 ids of train differ from the order computed for cifar100"
+    assert [record.getMessage() for record in caplog.records] == [f"{words}; the ids are used"]
+    first, second = (int(name[-5:]) for name in ids[:2])
+    expected = np.arange(50_000) % 3 == 0
+    expected[[first, second]] = expected[[second, first]]
+    assert np.array_equal(moved.read(0).mask, expected)
+
+
+def test_order_of_unknown_data_set_is_not_computed(tmp_path):
+    store = store_of_cifar(tmp_path / "0.5", dataset="mine")
+    with pytest.raises(ConfigError, match="TFDS gives to 'mine' cannot be computed"):
+        reorder(store, tmp_path / "to")
+    short = store_of_cifar(tmp_path / "short", n_train=49_000)
+    with pytest.raises(ConfigError, match="of 50,000 examples, and the runs have 49,000"):
+        reorder(short, tmp_path / "to")
+
+
+def test_ids_of_one_split_are_not_taken_for_the_other_when_they_are_positions():
+    listing = Listing(index=np.arange(3), order="official", split="test")
+    with pytest.raises(AlignmentError, match="holds ids of test, not of train"):
+        Ordering.of(listing, listing)
