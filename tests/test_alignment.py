@@ -13,8 +13,11 @@ from memtools.estimates.about import About
 from memtools.estimates.alignment import align
 from memtools.estimates.data_sources import listing_of
 from memtools.estimates.identity import identify
+from memtools.estimates.listing import Listing
 from memtools.estimates.model import ExampleIndex
+from memtools.estimates.pixels import Reference
 from memtools.estimates.scores import Scores
+from memtools.estimates.tfds_order import tfds_order
 
 SYNSETS = ["n01440764", "n01443537", "n02102040"]
 
@@ -97,10 +100,10 @@ def test_an_image_folder_its_subset_and_its_directory(imagenet, tmp_path):
     assert [imagenet.filenames[k] for k in whole.position] == names
     assert np.array_equal(align(imagenet, to=tmp_path).position, whole.position)
     subset = SimpleNamespace(dataset=folder, indices=[7, 0, 3])
-    part = align(imagenet, to=subset, allow_missing=True)
+    part = align(imagenet, to=subset)
     assert np.array_equal(part.position, whole.position[[7, 0, 3]])
     nested = SimpleNamespace(dataset=subset, indices=np.array([2]))
-    assert align(imagenet, to=nested, allow_missing=True).position == whole.position[3]
+    assert align(imagenet, to=nested).position == whole.position[3]
     assert len(part.missing) == 9 and len(part.extra) == 0
 
 
@@ -159,7 +162,7 @@ def test_ids_of_tfds_are_official_positions():
     found = align(scores, to=ids, labels=labels[order])
     assert np.array_equal(found.take(scores.values), order)
     assert "ids of TFDS" in found.proof
-    with pytest.raises(AlignmentError, match="1 are no ids of train: test_00003"):
+    with pytest.raises(AlignmentError, match="1 are not ids of train: test_00003"):
         align(scores, to=[*ids[1:], b"test_00003"])
     with pytest.raises(AlignmentError, match="1 ids are beyond the 20 examples: train_00020"):
         align(scores, to=[*ids[1:], b"train_00020"])
@@ -178,15 +181,14 @@ def test_a_declared_order_is_believed_as_far_as_labels_go():
         align(scores, to=np.roll(labels, 1), order="official")
     with pytest.raises(AlignmentError, match="50 numbers, and 49 examples"):
         align(scores, to=labels[1:], order="official")
-    with pytest.raises(AlignmentError, match="in the order 'official', not 'tfds'"):
+    with pytest.raises(AlignmentError, match="'official', and the examples in the order 'tfds'"):
         align(scores, to=labels, order="tfds")
-    with pytest.raises(AlignmentError, match="needs labels on both sides"):
-        align(
-            Scores(About(), "score", np.arange(50.0), None, np.arange(50).astype(str)),
-            to=labels,
-            order="official",
-        )
-    with pytest.raises(ConfigError, match="labels alone do not tell"):
+    unlabelled = Scores(About(), "score", np.arange(50.0), None, np.arange(50).astype(str))
+    found = align(unlabelled, to=labels, order="official")
+    assert "labels were not there to be compared" in found.proof
+    with pytest.raises(ConfigError, match="'alphabetical' is not an order"):
+        align(unlabelled, to=labels, order="alphabetical")
+    with pytest.raises(ConfigError, match="labels or positions alone do not tell"):
         align(scores, to=labels)
 
 
@@ -201,7 +203,7 @@ def test_a_declared_order_is_believed_as_far_as_labels_go():
         (lambda names: [f"n09999999/{n}" for n in names], "under a synset that is not known"),
         (lambda names: [f"{SYNSETS[0]}/{n}" for n in names], "stand in the folder of another"),
         (lambda names: [f"x{n}" for n in names], "none of the 12 examples has a number"),
-        (lambda names: [1.5] * 12, "is no data set that we can read"),
+        (lambda names: [1.5] * 12, "data set"),
     ],
 )
 def test_anything_short_of_a_full_match_is_refused(imagenet, change, words):
@@ -230,16 +232,133 @@ def test_labels_of_another_length_or_kind_are_refused(imagenet):
         align(imagenet, to=names, labels=np.roll(imagenet.labels, 1))
     with pytest.raises(ConfigError, match="has no examples"):
         align(imagenet, to=[])
-    with pytest.raises(ConfigError, match="is no split"):
-        align(imagenet, to=names, split="validation")
+    with pytest.raises(ConfigError, match="'dev' is not a split"):
+        align(imagenet, to=names, split="dev")
+    test = imagenet.test_filenames.tolist()
+    for split in ("test", "val", "validation"):
+        assert align(imagenet, to=test, split=split).position.tolist() == list(range(6))
 
 
 def test_numbers_without_names_or_labels_are_joined_by_ids_only():
     bare = Scores(About(order="official"), "score", np.arange(3.0))
     found = align(bare, to=["train_2", "train_0", "train_1"])
     assert found.position.tolist() == [2, 0, 1] and "labels were not there" in found.proof
-    with pytest.raises(AlignmentError, match=r"have no file names, and '0\.png' is no id"):
+    with pytest.raises(AlignmentError, match=r"have no file names, and '0\.png' is not an id"):
         align(bare, to=["0.png", "1.png", "2.png"])
     index = ExampleIndex(About(), np.arange(3), None, None, None)
     with pytest.raises(ConfigError, match="do not say which test examples"):
         align(index, to=["a"], split="test")
+
+
+# ---- data set objects in a known order, and orders that lead to one another
+
+CIFAR_LABELS = np.random.default_rng(3).integers(0, 100, 50_000)
+
+
+class CIFAR100:
+    """As torchvision's: the official order, images and labels in memory."""
+
+    def __init__(self, labels=CIFAR_LABELS, train=True):
+        self.data = np.zeros((len(labels), 1, 1, 3), np.uint8)
+        self.targets = labels.tolist()
+        self.train = train
+
+
+CIFAR100.__module__ = "torchvision.datasets.cifar"
+
+
+def c_scores(dataset="cifar100", order="official", labels=CIFAR_LABELS, **changes):
+    n = changes.pop("n", 50_000)
+    about = About(dataset=dataset, order=order)
+    return Scores(about, "c_score", np.arange(float(n)), labels, **changes)
+
+
+def subset_of(dataset, indices):
+    return SimpleNamespace(dataset=dataset, indices=indices)
+
+
+def test_a_subset_of_a_torchvision_cifar_is_joined_without_pixels_or_reference():
+    chosen = np.random.default_rng(0).permutation(50_000)[:45_000]
+    found = align(c_scores(), to=subset_of(CIFAR100(), chosen.tolist()))
+    assert np.array_equal(found.position, chosen)
+    assert "CIFAR100" in found.what and "Subset" in found.what
+    assert "official" in found.proof and "45,000 labels agree" in found.proof
+    assert len(found.missing) == 5_000
+    validation = subset_of(subset_of(CIFAR100(), chosen.tolist()), [7, 3])
+    assert align(c_scores(), to=validation).position.tolist() == chosen[[7, 3]].tolist()
+
+
+def test_a_torchvision_cifar_whose_labels_disagree_is_refused():
+    labels = CIFAR_LABELS.copy()
+    labels[[5, 9]] = (labels[[5, 9]] + 1) % 100
+    with pytest.raises(AlignmentError, match="2 of 50,000 labels disagree: number 5 is"):
+        align(c_scores(), to=CIFAR100(labels))
+
+
+def test_a_torchvision_object_of_another_data_set_or_split_is_refused():
+    with pytest.raises(AlignmentError, match="the numbers are of cifar10, and the data set is"):
+        align(c_scores("cifar10"), to=CIFAR100())
+    with pytest.raises(AlignmentError, match="holds the test split"):
+        align(c_scores(), to=CIFAR100(CIFAR_LABELS[:10_000], train=False))
+
+
+def test_numbers_of_no_recorded_order_are_joined_to_a_cifar_object_only_by_declaration():
+    own = c_scores("", "", None)
+    with pytest.raises(AlignmentError, match="the order of the numbers is not recorded"):
+        align(own, to=CIFAR100())
+    found = align(own, to=subset_of(CIFAR100(), [4, 2]), order="official")
+    assert found.position.tolist() == [4, 2]
+    with pytest.raises(ConfigError, match="in the order 'official', and 'tfds' was declared"):
+        align(own, to=CIFAR100(), order="tfds")
+
+
+def test_45000_numbers_are_not_joined_to_50000_examples():
+    short = c_scores(labels=None, n=45_000)
+    with pytest.raises(AlignmentError, match="45,000 numbers, and 50,000 examples"):
+        align(short, to=subset_of(CIFAR100(), list(range(100))))
+    with pytest.raises(AlignmentError, match="45,000 numbers, and 50,000 examples"):
+        align(short, to=CIFAR_LABELS, order="official")
+
+
+def test_numbers_placed_by_their_positions_may_end_early():
+    placed = c_scores(labels=None, n=45_000, partial=True)
+    found = align(placed, to=subset_of(CIFAR100(), [44_999, 45_000, 0]))
+    assert found.position.tolist() == [44_999, -1, 0]
+    assert np.isnan(found.take(placed.values)[1])
+
+
+def test_numbers_in_the_order_of_tfds_meet_an_object_in_the_official_order():
+    rows = tfds_order("cifar100", "train")
+    tfds = c_scores(order="tfds", labels=CIFAR_LABELS[rows])
+    found = align(tfds, to=subset_of(CIFAR100(), [11, 0, 49_999]))
+    assert rows[found.position].tolist() == [11, 0, 49_999]
+    assert "TFDS" in found.proof and "3 labels agree" in found.proof
+
+
+def test_numbers_come_into_another_order_without_any_data_set():
+    rows = tfds_order("mnist", "train")
+    tfds = Scores(About(dataset="mnist", order="tfds"), "c_score", rows.astype(float))
+    found = align(tfds, order="official")
+    assert np.array_equal(found.take(tfds.values), np.arange(60_000.0))
+    assert np.array_equal(rows[:5], [16399, 1680, 47917, 17307, 27051])
+    same = align(tfds, order="tfds")
+    assert np.array_equal(same.position, np.arange(60_000))
+    with pytest.raises(AlignmentError, match="'tfds', and the examples in the order 'published'"):
+        align(tfds, order="published")
+    with pytest.raises(ConfigError, match="no data set was given"):
+        align(tfds)
+    unknown = Scores(About(dataset="mine", order="tfds"), "score", np.arange(3.0))
+    with pytest.raises(AlignmentError, match="in the order 'tfds', and the examples"):
+        align(unknown, order="official")
+
+
+def test_a_reference_in_the_official_order_serves_numbers_in_the_order_of_tfds():
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (10_000, 2, 2, 1), np.uint8)
+    labels = rng.integers(0, 10, 10_000)
+    rows = tfds_order("mnist", "test")
+    index = ExampleIndex(About(dataset="mnist", order="tfds"), None, None, labels[rows], None)
+    reference = Reference.of(Listing(images=images, labels=labels), dataset="mnist")
+    order = rng.permutation(10_000)
+    found = align(index, images[order], labels=labels[order], split="test", reference=reference)
+    assert np.array_equal(rows[found.position], order) and "by their pixels" in found.proof

@@ -1,6 +1,8 @@
 """The most, the least, the middle: the same whatever the order, and replayed to the byte."""
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -130,3 +132,23 @@ def test_every_form_holds_the_same_and_a_manifest_that_asks_again(scores, tmp_pa
     assert (tmp_path / f"again.{ending}").read_bytes() == path.read_bytes()
     with pytest.raises(ConfigError, match="no manifest"):
         Request.of({"seed": 3})
+
+
+def test_select_in_a_data_set_returns_its_positions_and_names_what_they_count(scores):
+    theirs = NAMES[[8, 5, 0, 2]].tolist()
+    subset = SimpleNamespace(dataset=SimpleNamespace(samples=[(n, 0) for n in NAMES]), indices=[8])
+    found = select(scores, [top(2)], alignment=align(scores, to=theirs, allow_missing=True))
+    assert found.index.tolist() == [0, 2] and found.counted_in == "the data set"
+    labels = dataclasses.replace(scores, labels=None)
+    part = select(labels, [top(1)], to=subset)
+    assert part.index.tolist() == [0] and part.scores.tolist() == [1.0]
+    assert "Subset" in part.counted_in
+    assert select(scores, [top(1)]).counted_in == "the official order of mine"
+
+
+def test_an_infinite_score_is_the_extreme_of_a_ranking_and_not_a_gap(scores):
+    values = np.where(np.arange(10) == 4, np.inf, VALUES)
+    endless = dataclasses.replace(scores, values=values)
+    assert select(endless, [top(1)]).index.tolist() == [4]
+    assert 4 not in select(endless, [bottom(8)]).index
+    assert select(endless, [closest(0.5, 8)]).index.tolist() == [0, 1, 2, 5, 6, 7, 8, 9]

@@ -1,7 +1,9 @@
 """Examples chosen by their score: the most and least memorized, those in between, controls.
 
     chosen = select(estimates, [top(3000)], per_class=True)
-    chosen.index                             # int64, positions; of a data set, with alignment=
+    chosen.index                             # int64, positions in the order of the scores
+    chosen = select(estimates, [top(3000)], to=subset)
+    chosen.index, chosen.counted_in          # positions in the data set that was given
     chosen.save(Path("forget.json"))         # or .npy, .txt, .csv; with a manifest that replays it
 
 Several criteria make a mix; what an earlier one took, a later one leaves. Ties go to the lower
@@ -16,76 +18,39 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memtools.errors import ConfigError
-from memtools.estimates.alignment import Alignment
+from memtools.estimates.alignment import Alignment, align
+from memtools.estimates.criteria import Criterion, choose
+from memtools.estimates.criteria import at_least as at_least
+from memtools.estimates.criteria import at_most as at_most
+from memtools.estimates.criteria import bottom as bottom
+from memtools.estimates.criteria import closest as closest
+from memtools.estimates.criteria import quantile_bin as quantile_bin
+from memtools.estimates.criteria import random as random
+from memtools.estimates.criteria import top as top
 from memtools.estimates.model import Estimates
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
 from memtools.files import disk_errors, write_atomically
 
 FORMATS = (".npy", ".txt", ".csv", ".json")
-Kind = Literal["top", "bottom", "closest", "random", "at_least", "at_most", "bin"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Criterion:
-    """One rule.
-
-    top, bottom: the n highest or lowest. closest: the n nearest to `value`. random: any n.
-    at_least, at_most: all on that side of `value`. bin: the n-th of `value` equally large bins,
-    from 0, ascending.
-    """
-
-    kind: Kind
-    n: int = 0
-    value: float = 0.0
-
-
-def top(n: int) -> Criterion:
-    """The n highest scores."""
-    return Criterion("top", n)
-
-
-def bottom(n: int) -> Criterion:
-    """The n lowest scores."""
-    return Criterion("bottom", n)
-
-
-def closest(value: float, n: int) -> Criterion:
-    """The n scores nearest to a value."""
-    return Criterion("closest", n, value)
-
-
-def random(n: int) -> Criterion:
-    """Any n examples."""
-    return Criterion("random", n)
-
-
-def at_least(value: float) -> Criterion:
-    """All scores from a value on."""
-    return Criterion("at_least", 0, value)
-
-
-def at_most(value: float) -> Criterion:
-    """All scores up to a value."""
-    return Criterion("at_most", 0, value)
-
-
-def quantile_bin(which: int, n_bins: int) -> Criterion:
-    """One of equally large bins of ascending scores, counted from 0."""
-    return Criterion("bin", which, n_bins)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Selection:
-    """index: int64 [n], ascending. scores: float [n]; labels: int [n], filenames: str [n], or None.
+    """Chosen examples.
 
-    manifest: everything that decided it, JSON values.
+    Attributes:
+        index: int64 [n], ascending positions.
+        scores: float [n].
+        labels: int [n], or None.
+        filenames: str [n], or None.
+        manifest: Everything that decided the selection, JSON values.
     """
 
     index: NDArray[np.int64]
@@ -96,6 +61,11 @@ class Selection:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def counted_in(self) -> str:
+        """The order in which `index` counts, such as `torchvision CIFAR100, Subset`."""
+        return str(self.manifest["counted_in"])
 
     def save(self, path: Path) -> None:
         """Write the indices as .npy, .txt, .csv or .json, and the manifest beside it.
@@ -154,21 +124,36 @@ def select(
     per_class: bool = False,
     within: Array | None = None,
     alignment: Alignment | None = None,
+    to: Any = None,
     control: bool = False,
     seed: int = 0,
 ) -> Selection:
-    """Examples by their score.
+    """Return examples chosen by their score.
 
-    per_class: n of each class, instead of n in all; needs labels. within: positions, int, or a
-    mask, bool, in the order of the result: choose among these only. alignment: give positions of
-    the user's data set, among its examples; else of the scores. control: in place of the
-    selection as many others at random (of each class, with per_class): matched in size.
+    Args:
+        scores: One score for each example.
+        criteria: The rules, applied one after the other; a later one leaves what an earlier took.
+        per_class: Choose n of each class, instead of n in all; needs labels.
+        within: Choose among these only: positions, int, or a mask, bool, in the order of the
+            result.
+        alignment: Return positions in the user's data set, among its examples, instead of
+            positions in the order of the scores.
+        to: The data set itself, instead of its alignment: see memtools.align.
+        control: Return as many other examples at random (of each class, with per_class) instead of
+            the selection: a control of the same size.
+        seed: The random seed.
 
-    Examples without a score (NaN) are never chosen. Raises ConfigError if less is there than asked
-    for, or nothing is chosen.
+    Returns:
+        The selection. Examples without a score (NaN) are never chosen.
+
+    Raises:
+        ConfigError: Fewer examples are there than asked for, or nothing is chosen.
+        AlignmentError: The data set does not fit the scores.
     """
+    if to is not None:
+        alignment = alignment or align(scores, to=to)
     of = scores.scores if isinstance(scores, Estimates) else scores
-    eligible = np.isfinite(np.asarray(of.values, np.float64))
+    eligible = ~np.isnan(np.asarray(of.values, np.float64))
     eligible &= _allowed(within, alignment, len(of))
     groups = _groups(of, eligible, per_class)
     rng = np.random.default_rng(seed)
@@ -177,7 +162,7 @@ def select(
     for criterion in criteria:
         for name, group in groups.items():
             left = group[~chosen[group]]
-            chosen[_chosen(criterion, left, values, group, rng, name)] = True
+            chosen[choose(criterion, left, values, group, rng, name)] = True
     if control:
         chosen = _control(chosen, groups, rng)
     index = np.flatnonzero(chosen)
@@ -191,6 +176,7 @@ def select(
         "digest": of.about.digest,
         "dataset": of.about.dataset,
         "order": "the data set's" if alignment else of.about.order,
+        "counted_in": alignment.what if alignment else _own_order(of),
         "proof": alignment.proof if alignment else "",
         "quantity": of.quantity,
         "definition": of.about.definition,
@@ -209,6 +195,12 @@ def select(
         None if of.filenames is None else of.filenames[index],
         manifest,
     )
+
+
+def _own_order(of: Scores) -> str:
+    """Return the order of the scores in words."""
+    known = f"the {of.about.order} order" if of.about.order else "the order of the scores"
+    return f"{known} of {of.about.dataset}" if of.about.dataset else known
 
 
 def _allowed(within: Array | None, alignment: Alignment | None, n: int) -> NDArray[np.bool_]:
@@ -253,42 +245,6 @@ def _groups(of: Scores, eligible: Array, per_class: bool) -> dict[str, Array]:
         f" of class {label}": np.flatnonzero(eligible & (labels == label))
         for label in np.unique(labels).tolist()
     }
-
-
-def _chosen(
-    criterion: Criterion,
-    left: Array,
-    values: Array,
-    group: Array,
-    rng: np.random.Generator,
-    name: str,
-) -> Array:
-    """The positions that one criterion takes from those that are left."""
-    kind, n, value = criterion.kind, criterion.n, criterion.value
-    if kind == "at_least":
-        return left[values[left] >= value]
-    if kind == "at_most":
-        return left[values[left] <= value]
-    if kind == "bin":
-        if not 0 <= n < value:
-            raise ConfigError(f"there is no bin {n} of {value:g}", hint="bins count from 0")
-        ranked = group[np.argsort(values[group], kind="stable")]
-        return np.intersect1d(np.array_split(ranked, int(value))[n], left)
-    if n < 1:
-        raise ConfigError(f"{n} examples are asked for", hint="ask for 1 or more")
-    if n > len(left):
-        raise ConfigError(
-            f"{n:,} examples{name} are asked for, and there are {len(left):,}",
-            hint="ask for fewer, or widen what is chosen from",
-        )
-    keys: dict[str, Callable[[], Array]] = {
-        "top": lambda: -values[left],
-        "bottom": lambda: values[left],
-        "closest": lambda: np.abs(values[left] - value),
-        "random": lambda: rng.permutation(len(left)),
-    }
-    ranked = left[np.argsort(keys[kind](), kind="stable")]
-    return ranked[:n]
 
 
 def _control(
