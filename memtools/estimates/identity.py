@@ -10,27 +10,31 @@ Face gave it, with the synset behind; bytes or text, with or without an extensio
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from memtools.estimates.names import as_text
 from memtools.estimates.npz import Array
 
 _EXTENSIONS = {"jpeg", "jpg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp"}
-_SYNSET = re.compile(r"n\d{8}")
-_TFDS = re.compile(r"(train|test)_(\d+)")
+_SYNSET = re.compile(r"n[0-9]{8}")
+_TFDS = re.compile(r"(train|test)_([0-9]{1,18})")
 
 
 def identify(name: str) -> tuple[str, str]:
-    """(what is common to all names of an image, the synset that folder or suffix claim or "")."""
+    """Return what is common to all names of an image, and the synset that its folder claims.
+
+    The claim is that of the suffix if the name has one, as those of Hugging Face; "" without both.
+    For a column of names `memtools.estimates.image_stems.parse_names` does the same, faster.
+    """
     if "\\" in name:
         name = name.replace("\\", "/")
     folder, _, base = name.rpartition("/")
     head, dot, extension = base.rpartition(".")
-    if dot and extension.lower() in _EXTENSIONS:
+    if dot and head and extension.lower() in _EXTENSIONS:
         base = head
     claim = folder[-9:] if folder else ""
     if claim and (not _SYNSET.fullmatch(claim) or folder[-10:-9] not in ("", "/")):
@@ -52,13 +56,6 @@ def official_position(stem: str) -> tuple[str, int] | None:
 
 
 def as_names(names: Sequence[Any] | Array) -> list[str]:
-    """Text, from text, bytes or paths."""
+    """Return names as text, from text, bytes or paths; ConfigError for anything else."""
     values = names.tolist() if isinstance(names, np.ndarray) else names
-    return [
-        name
-        if type(name) is str
-        else os.fsdecode(name)
-        if isinstance(name, (bytes, os.PathLike))
-        else str(name)
-        for name in values
-    ]
+    return [name if type(name) is str else as_text(name) for name in values]

@@ -1,46 +1,177 @@
-"""Names of examples as one column: a buffer of UTF-8 bytes, and where each name begins.
+"""Names of examples as one column: a buffer of UTF-8 bytes, and where each name begins and ends.
 
-    names = NameColumn.from_strings(["n01440764_10026.JPEG", "n01440764_10027.JPEG"])
+    names = NameColumn.of(["n01440764_10026.JPEG", Path("train/n01440764/n01440764_10027.JPEG")])
     names[0], len(names), names.take(np.array([1, 0]))
+    NameColumn.from_arrow(table["file_name"])
 
 ImageNet has 1.28 million names: as Python objects they take 100 MB, and every step over them takes
-a second.
+a second. In a column, a step over all of them takes some milliseconds, and some of the names are
+taken without a copy of their bytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+
+_SEPARATOR = 10  # "\n", which hardly any file name holds; one that does is found, and costs time
+_HINT = "names are text, bytes or paths"
+_BLOCK = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class NameColumn(Sequence[str]):
     """Names in columnar form.
 
+    Bytes that are not UTF-8 become surrogates on reading, and bytes again on writing, as Python
+    does with the names of files.
+
     Attributes:
-        data: uint8 [n_bytes], all names one after the other, UTF-8.
-        offsets: int64 [n + 1]; name k is `data[offsets[k]:offsets[k + 1]]`.
+        data: uint8 [n_bytes], UTF-8; between two names there may be bytes of neither.
+        starts: int64 [n]; name k is `data[starts[k]:ends[k]]`.
+        ends: int64 [n].
     """
 
     data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
     @classmethod
-    def from_strings(cls, names: Sequence[str]) -> Self:
-        """Return the column of some names."""
-        encoded = [name.encode() for name in names]
+    def of(cls, names: Any) -> NameColumn:
+        """Return the column of names in any form that this class can read.
+
+        Args:
+            names: A column; a NumPy array [n] of text, bytes or objects; an array of pyarrow; a
+                pandas Series; or a sequence of str, bytes and paths.
+
+        Returns:
+            The column, n names.
+
+        Raises:
+            ConfigError: An element is not a name, or a name is missing.
+        """
+        if isinstance(names, NameColumn):
+            return names
+        if isinstance(names, np.ndarray):
+            return cls.from_array(names)
+        if type(names).__module__.partition(".")[0] == "pyarrow":
+            return cls.from_arrow(names)
+        if hasattr(names, "to_numpy"):
+            return cls.from_array(names.to_numpy())
+        return cls.from_strings(names)
+
+    @classmethod
+    def from_strings(cls, names: Sequence[str | bytes | os.PathLike[Any]]) -> Self:
+        """Return the column of some names; ConfigError for what is not text, bytes or a path."""
+        names = names if isinstance(names, (list, tuple)) else list(names)
+        try:
+            joined = "\n".join(names)  # type: ignore[arg-type] # what is not str raises
+        except TypeError:
+            return cls._from_encoded([_encode(as_text(name)) for name in names])
+        try:
+            data = np.frombuffer(joined.encode(), np.uint8)
+        except UnicodeEncodeError:
+            return cls._from_encoded([_encode(as_text(name)) for name in names])
+        del joined
+        breaks = np.flatnonzero(data == _SEPARATOR)
+        if len(breaks) != len(names) - 1:
+            return cls._from_encoded([_encode(as_text(name)) for name in names])
+        return cls(data, np.append(0, breaks + 1), np.append(breaks, len(data)))
+
+    @classmethod
+    def _from_encoded(cls, encoded: Sequence[bytes]) -> Self:
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+        ends = np.cumsum(lengths, dtype=np.int64)
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), ends - lengths, ends)
+
+    @classmethod
+    def from_array(cls, names: Array) -> Self:
+        """Return the column of an array [n] of text (U, T), bytes (S) or objects.
+
+        The bytes of an array of kind S are not copied if it is contiguous.
+
+        Raises:
+            ConfigError: The array has more than one axis, or holds what is not a name.
+        """
+        if names.ndim != 1:
+            raise ConfigError(f"names of shape {list(names.shape)} are not a list", hint=_HINT)
+        width = names.dtype.itemsize // (4 if names.dtype.kind == "U" else 1)
+        if names.dtype.kind not in "SU" or not names.size or not width:
+            return cls.from_strings(names.tolist())
+        names = np.ascontiguousarray(names)
+        if names.dtype.kind == "U":
+            units = names.astype(names.dtype.newbyteorder("="), copy=False).view(np.uint32)
+            if units.max() >= 128:  # beyond ASCII a letter takes more than one byte
+                return cls.from_strings(names.tolist())
+            data = units.astype(np.uint8)
+        else:
+            data = names.view(np.uint8)
+        starts = np.arange(len(names), dtype=np.int64) * width
+        return cls(data, starts, starts + np.strings.str_len(data.view(f"S{width}")))
+
+    @classmethod
+    def from_arrow(cls, names: Any) -> NameColumn:
+        """Return the column of a pyarrow Array or ChunkedArray of strings or binary values.
+
+        The bytes of an array in one piece are not copied. pyarrow is not imported.
+
+        Args:
+            names: string, large_string, binary, large_binary, string_view or a dictionary of
+                these, n values.
+
+        Returns:
+            The column, n names.
+
+        Raises:
+            ConfigError: A value is null, or the values are not strings.
+        """
+        if names.null_count:
+            missing = np.asarray(names.is_null())
+            raise ConfigError(
+                f"{names.null_count:,} of {len(names):,} names are missing,"
+                f" the first is number {int(np.argmax(missing))}",
+                hint="give every example a name, or leave those without one out",
+            )
+        chunks = names.chunks if hasattr(names, "chunks") else [names]
+        return concatenate([cls._from_arrow_array(chunk) for chunk in chunks])
+
+    @classmethod
+    def _from_arrow_array(cls, names: Any) -> Self:
+        kind = str(names.type)
+        if kind.startswith("dictionary"):
+            names = names.dictionary_decode()
+            kind = str(names.type)
+        if kind in ("string_view", "binary_view"):
+            names = names.cast(f"large_{kind.removesuffix('_view')}")
+            kind = str(names.type)
+        if kind not in ("string", "binary", "large_string", "large_binary"):
+            raise ConfigError(f"a column of the type {kind} does not hold names", hint=_HINT)
+        _, offsets, data = names.buffers()
+        if offsets is None or not len(names):
+            return cls._from_encoded([])
+        width = np.dtype(np.int64 if kind.startswith("large_") else np.int32)
+        counted = np.frombuffer(offsets, width)[names.offset : names.offset + len(names) + 1]
+        bounds = counted.astype(np.int64)
+        empty = np.zeros(0, np.uint8)
+        return cls(
+            empty if data is None else np.frombuffer(data, np.uint8), bounds[:-1], bounds[1:]
+        )
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The length of each name in bytes, int64 [n]."""
+        return self.ends - self.starts
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.starts)
 
     @overload
     def __getitem__(self, k: int) -> str: ...
@@ -49,13 +180,75 @@ class NameColumn(Sequence[str]):
     def __getitem__(self, k: int | slice) -> Any:
         """Return one name; or the column of a slice."""
         if isinstance(k, slice):
-            return self.take(np.arange(len(self))[k])
+            return type(self)(self.data, self.starts[k], self.ends[k])
         k = range(len(self))[k]
-        return self.data[self.offsets[k] : self.offsets[k + 1]].tobytes().decode()
+        return _decode(self.data[self.starts[k] : self.ends[k]].tobytes())
 
     def __iter__(self) -> Iterator[str]:
-        return (self[k] for k in range(len(self)))
+        view = self.data.data
+        for k in range(0, len(self), _BLOCK):  # not all positions as Python objects at once
+            starts, ends = self.starts[k : k + _BLOCK].tolist(), self.ends[k : k + _BLOCK].tolist()
+            for start, end in zip(starts, ends, strict=True):
+                yield str(view[start:end], "utf-8", "surrogateescape")
 
     def take(self, chosen: Array) -> NameColumn:
-        """Return some of the names, in the order of `chosen`, int [m]."""
-        return type(self).from_strings([self[k] for k in chosen.tolist()])
+        """Return some of the names in the order of `chosen`, int [m]; their bytes are shared."""
+        return type(self)(self.data, self.starts[chosen], self.ends[chosen])
+
+    def rows(self, begins: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
+        """Return `width` bytes of the buffer from each of `begins`, uint8 [m, width].
+
+        Bytes before the buffer's first and behind its last are zero.
+        """
+        last = len(self.data) - width
+        outside = np.flatnonzero((begins < 0) | (begins > last))
+        if last < 0:
+            found = np.zeros((len(begins), width), np.uint8)
+        else:
+            kind = np.dtype((np.void, width))  # one copy of `width` bytes for each row
+            every = np.ndarray((last + 1,), kind, np.ascontiguousarray(self.data), strides=(1,))
+            found = every[begins.clip(0, last)].view(np.uint8).reshape(len(begins), width)
+        if len(outside) and len(self.data):
+            index = begins[outside, None] + np.arange(width)
+            held = (index >= 0) & (index < len(self.data))
+            found[outside] = np.where(held, self.data[index.clip(0, len(self.data) - 1)], 0)
+        return found
+
+
+def concatenate(columns: Sequence[NameColumn]) -> NameColumn:
+    """Return the names of several columns as one; the bytes of a single one are not copied."""
+    if len(columns) == 1:
+        return columns[0]
+    sizes = np.array([len(each.data) for each in columns], np.int64)
+    shifts = np.cumsum(sizes) - sizes
+    empty = np.zeros(0, np.int64)
+    return NameColumn(
+        np.concatenate([np.zeros(0, np.uint8), *(each.data for each in columns)]),
+        np.concatenate([empty, *(c.starts + s for c, s in zip(columns, shifts, strict=True))]),
+        np.concatenate([empty, *(c.ends + s for c, s in zip(columns, shifts, strict=True))]),
+    )
+
+
+def as_text(name: Any) -> str:
+    """Return a name as text, from text, bytes or a path; ConfigError for anything else."""
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
+    if isinstance(name, bytes):
+        return _decode(name)
+    if not isinstance(name, str):
+        raise ConfigError(f"{name!r} ({type(name).__name__}) is not a name", hint=_HINT)
+    return name
+
+
+def _decode(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _encode(name: str) -> bytes:
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{name!r} is not text: it holds half of a character",
+            hint="read the names as UTF-8",
+        ) from error
