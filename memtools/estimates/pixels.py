@@ -4,28 +4,36 @@
     reference.save(Path("cifar100-keys.npz"))    # made once, from any copy in official order
     keys_of(images)                              # of uint8 [n, height, width, channels]
 
-A key is a digest of shape and pixels: whatever decoded them, the same picture has the same key.
+A key is a digest of an image's shape and pixels. Files that store pixels (CIFAR, MNIST) and PNG
+give the same key however they are read. A JPEG does not: PIL, OpenCV, torchvision, simplejpeg and
+TensorFlow with `dct_method="INTEGER_ACCURATE"` agree to the last bit, but TensorFlow's default
+differs in about 60 % of the values, by up to 7. A reference therefore records what decoded its
+images.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import pickle
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from memtools.errors import ConfigError, IntegrityError, SchemaError
+from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, read_about, save
 from memtools.estimates.listing import Listing
 from memtools.estimates.npz import Array, Npz
-from memtools.files import disk_errors
+from memtools.estimates.official_copies import read_official
+from memtools.estimates.splits import parse_split
+
+__all__ = ["STORED", "Reference", "keys_of", "read_official"]
+
+STORED = "stored uint8, no decoder"
+"""The decoder of images that are stored as pixels, such as those of CIFAR and MNIST."""
 
 _KEY = 16  # bytes
-_SIDE = 32  # pixels of a CIFAR image
+_DEFINITION = "keys of pixels"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,12 +45,63 @@ class Reference:
     labels: Array
 
     @classmethod
-    def of(cls, listing: Listing, *, dataset: str, order: str = "official") -> Self:
-        """The reference of images in a known order; ConfigError without images or labels."""
+    def of(
+        cls, listing: Listing, *, dataset: str, order: str = "official", decoder: str = ""
+    ) -> Self:
+        """Return the reference of images in a known order.
+
+        Args:
+            listing: The images, uint8 [n, height, width, channels], and labels, int64 [n].
+            dataset: The name of the data set, such as `cifar100`.
+            order: The order of the images.
+            decoder: What decoded them, such as `PIL` or STORED; empty where it is not known.
+
+        Returns:
+            The reference, in the order of the listing.
+
+        Raises:
+            ConfigError: Images or labels are missing.
+        """
         if listing.images is None or listing.labels is None:
             raise ConfigError("a reference needs images and labels", hint="give both")
-        about = About(dataset=dataset, order=order, definition="keys of pixels")
+        definition = f"{_DEFINITION}; decoder: {decoder}" if decoder else _DEFINITION
+        about = About(dataset=dataset, order=order, definition=definition)
         return cls(about, keys_of(listing.images), listing.labels)
+
+    @classmethod
+    def read(cls, root: Path, split: str) -> Self:
+        """Return the reference of an official copy of CIFAR or MNIST.
+
+        Args:
+            root: The directory of the copy, as for `read_official`.
+            split: `train` or `test`; `val` and `validation` mean `test`.
+
+        Returns:
+            The reference, in the official order.
+
+        Raises:
+            ConfigError: The directory is not an official copy.
+            IntegrityError: A file of it is damaged.
+        """
+        dataset, listing = read_official(root, parse_split(split))
+        return cls.of(listing, dataset=dataset, decoder=STORED)
+
+    @property
+    def decoder(self) -> str:
+        """What decoded the images; empty where the reference does not record it."""
+        return self.about.definition.partition("; decoder: ")[2]
+
+    @property
+    def mismatch_hint(self) -> str:
+        """What to do about images that have no key in the reference."""
+        advice = "give the stored pixels, without resizing, augmentation or normalisation"
+        if self.decoder == STORED:
+            return advice
+        decoder = self.decoder or "a decoder that it does not record"
+        return (
+            f"the reference was decoded by {decoder}, and another decoder gives a JPEG other"
+            ' pixels; use the same one, or PIL, or TensorFlow with dct_method="INTEGER_ACCURATE"'
+        )
 
     def save(self, path: Path) -> None:
         """Write it as an npz, whole or not at all."""
@@ -73,110 +132,3 @@ def keys_of(images: Array) -> list[bytes]:
         each.update(image)
         keys.append(each.digest())
     return keys
-
-
-def read_official(root: Path, split: str) -> tuple[str, Listing]:
-    """(`cifar10` or `cifar100`, images and labels in the official order) of an official copy.
-
-    root: `cifar-100-binary`, `cifar-10-batches-bin`, `cifar-100-python`, `cifar-10-batches-py`.
-    Python's pickles are read by a reader that admits dicts, lists, numbers, text, bytes and uint8
-    arrays, and runs nothing.
-
-    Raises ConfigError if it is none of these; IntegrityError for a file that is damaged.
-    """
-    fives = [f"data_batch_{k}" for k in range(1, 6)] if split == "train" else ["test_batch"]
-    copies: tuple[tuple[str, list[str], Callable[[Path], Listing]], ...] = (
-        ("cifar100", [f"{split}.bin"], _binary(2)),
-        ("cifar10", [f"{name}.bin" for name in fives], _binary(1)),
-        ("cifar100", [split], _pickled),
-        ("cifar10", fives, _pickled),
-    )
-    for dataset, names, read in copies:
-        if all((root / name).is_file() for name in names):
-            return dataset, _joined([read(root / name) for name in names])
-    raise ConfigError(
-        f"{root} is no official copy of CIFAR",
-        hint="give cifar-100-binary, cifar-10-batches-bin, or the folders of the python version",
-    )
-
-
-def _joined(parts: list[Listing]) -> Listing:
-    images = [part.images for part in parts if part.images is not None]
-    labels = [part.labels for part in parts if part.labels is not None]
-    return Listing(images=np.concatenate(images), labels=np.concatenate(labels))
-
-
-def _binary(n_labels: int) -> Callable[[Path], Listing]:
-    """Rows of labels (the last is the fine one), then red, green and blue planes."""
-
-    def read(path: Path) -> Listing:
-        row = n_labels + 3 * _SIDE * _SIDE
-        with disk_errors(path):
-            data = np.fromfile(path, np.uint8)
-        if not len(data) or len(data) % row:
-            raise IntegrityError(
-                f"{path} is cut: {len(data):,} bytes are no whole number of rows of {row:,}",
-                hint="get that file again",
-            )
-        rows = data.reshape(-1, row)
-        return Listing(
-            images=_planes(rows[:, n_labels:]), labels=rows[:, n_labels - 1].astype(np.int64)
-        )
-
-    return read
-
-
-def _pickled(path: Path) -> Listing:
-    try:
-        with disk_errors(path), path.open("rb") as file:
-            document = _Plain(file, encoding="bytes").load()
-        data = document[b"data"]
-        labels = document.get(b"fine_labels", document.get(b"labels"))
-        return Listing(images=_planes(data), labels=np.array(labels, np.int64))
-    except IntegrityError:
-        raise
-    except Exception as error:  # a damaged pickle may raise anything
-        raise IntegrityError(
-            f"{path} is no batch of CIFAR: {error}", hint="get that file again"
-        ) from error
-
-
-def _planes(rows: Array) -> Array:
-    planes = rows.reshape(-1, 3, _SIDE, _SIDE)
-    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-
-
-class _Plain(pickle.Unpickler):
-    """Dicts, lists, numbers, text, bytes, and uint8 arrays; everything else is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        admitted = {
-            ("numpy.core.multiarray", "_reconstruct"): _empty,
-            ("numpy._core.multiarray", "_reconstruct"): _empty,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): _uint8,
-            ("_codecs", "encode"): _latin,
-        }
-        if (module, name) not in admitted:
-            raise IntegrityError(
-                f"the pickle wants to call {module}.{name}", hint="this file is not official"
-            )
-        return admitted[module, name]
-
-
-def _empty(kind: Any, _shape: Any, _code: Any) -> Array:
-    if kind is not np.ndarray:
-        raise IntegrityError("the pickle makes something else than an array", hint="not official")
-    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
-
-
-def _uint8(code: Any, *_rest: Any) -> np.dtype[Any]:
-    if code not in ("u1", b"u1"):
-        raise IntegrityError(f"the pickle holds an array of {code!r}", hint="not official")
-    return np.dtype("u1", align=False, copy=True)  # its state is set next: not that of all
-
-
-def _latin(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise IntegrityError(f"the pickle encodes as {encoding!r}", hint="not official")
-    return text.encode("latin1")
