@@ -138,7 +138,7 @@ def test_select_in_a_data_set_returns_its_positions_and_names_what_they_count(sc
     theirs = NAMES[[8, 5, 0, 2]].tolist()
     subset = SimpleNamespace(dataset=SimpleNamespace(samples=[(n, 0) for n in NAMES]), indices=[8])
     found = select(scores, [top(2)], alignment=align(scores, to=theirs, allow_missing=True))
-    assert found.index.tolist() == [0, 2] and found.counted_in == "the data set"
+    assert found.index.tolist() == [0, 2] and found.counted_in == "list of 4 names"
     labels = dataclasses.replace(scores, labels=None)
     part = select(labels, [top(1)], to=subset)
     assert part.index.tolist() == [0] and part.scores.tolist() == [1.0]

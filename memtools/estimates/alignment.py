@@ -22,10 +22,14 @@ from numpy.typing import NDArray
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates import orders
 from memtools.estimates.data_sources import listing_of
-from memtools.estimates.identity import identify, official_position, synset_of
 from memtools.estimates.known_examples import KnownExamples
 from memtools.estimates.listing import Listing
 from memtools.estimates.model import Estimates, ExampleIndex
+from memtools.estimates.name_join import (
+    join_names,
+    official_positions,
+    require_plausible_agreement,
+)
 from memtools.estimates.npz import Array
 from memtools.estimates.pixel_join import join_pixels
 from memtools.estimates.pixels import Reference
@@ -173,7 +177,7 @@ def _join(
     if theirs.order:
         return join_positions(ours, theirs, "")
     if theirs.names is not None:
-        return _by_name(ours, theirs)
+        return _join_by_name(ours, theirs, theirs.names)
     if theirs.images is not None:
         return join_pixels(ours, theirs, None, allow_missing=allow_missing)
     raise ConfigError(
@@ -182,107 +186,23 @@ def _join(
     )
 
 
-def _by_name(ours: KnownExamples, theirs: Listing) -> tuple[NDArray[np.int64], str]:
-    names = list(theirs.names or [])
-    stems, claims = zip(*map(identify, names), strict=True)
-    official = [official_position(stem) for stem in stems]
-    ids = official[0] is not None
-    if ids and (ours.names is None or official_position(identify(ours.describe(0))[0]) is None):
-        return _by_id(ours, stems, official), "by the ids of TFDS"
+def _join_by_name(
+    ours: KnownExamples, theirs: Listing, names: Sequence[str]
+) -> tuple[NDArray[np.int64], str]:
+    ids = official_positions(names)
+    if ids is not None and (ours.names is None or official_positions(ours.names[:1]) is None):
+        split, index = ids
+        found = dataclasses.replace(theirs, index=index, order="official", split=split)
+        _require_same_data(ours, found)
+        return join_positions(ours, found, "")[0], "by the ids of TFDS"
     if ours.names is None:
         raise AlignmentError(
             f"the numbers have no file names, and {names[0]!r} is not an id of TFDS",
             hint="join by pixels (a reference), or by order= with labels",
         )
-    ours_stems = [identify(ours.describe(k))[0] for k in range(ours.n)]
-    place = {stem: position for position, stem in enumerate(ours_stems)}
-    position = np.fromiter((place.get(stem, -1) for stem in stems), np.int64, len(stems))
-    _require_known_case(position, stems, place)
-    _require_claims(ours, position, names, claims)
+    position = join_names(ours.names, names, labels=ours.labels, synsets=ours.synsets)
+    require_plausible_agreement(position, ours.n, names)
     return position, "by file name"
-
-
-def _by_id(
-    ours: KnownExamples, stems: Sequence[str], found: Sequence[tuple[str, int] | None]
-) -> NDArray[np.int64]:
-    if ours.about.order not in ("official", "tfds"):
-        raise AlignmentError(
-            f"ids of TFDS are official positions, and the numbers are in the order"
-            f" {ours.about.order or 'not known'!r}",
-            hint="align with numbers in the official order",
-        )
-    wrong = [stem for stem, each in zip(stems, found, strict=True) if each is None]
-    other = [s for s, each in zip(stems, found, strict=True) if each and each[0] != ours.split]
-    if wrong or other:
-        raise AlignmentError(
-            f"{len(wrong or other):,} are not ids of {ours.split}: {list_first(wrong or other)}",
-            hint="give the ids of one split, and that split",
-        )
-    index = np.array([each[1] for each in found if each], np.int64)
-    position = orders.convert(
-        index,
-        order="official",
-        to=ours.about.order,
-        dataset=ours.about.dataset,
-        split=ours.split,
-    )
-    if (beyond := position >= ours.n).any():
-        culprits = [stems[k] for k in np.flatnonzero(beyond).tolist()]
-        raise AlignmentError(
-            f"{len(culprits):,} ids are beyond the {ours.n:,} examples: {list_first(culprits)}",
-            hint="check that it is the data set of these numbers",
-        )
-    return position
-
-
-def _synsets(ours: KnownExamples) -> dict[str, int] | None:
-    if ours.names is None or ours.labels is None or ours.split != "train":
-        return None
-    labels, first = np.unique(ours.labels, return_index=True)
-    names = [synset_of(identify(ours.describe(k))[0]) for k in first.tolist()]
-    return dict(zip(names, labels.tolist(), strict=True)) if all(names) else None
-
-
-def _require_known_case(
-    position: NDArray[np.int64], stems: Sequence[str], place: dict[str, int]
-) -> None:
-    unknown = np.flatnonzero(position < 0)
-    if not len(unknown):
-        return
-    folded = {stem.casefold() for stem in place}
-    case = [stems[k] for k in unknown.tolist() if stems[k].casefold() in folded]
-    if case:
-        raise AlignmentError(
-            f"{len(case):,} names differ in upper and lower case only: {list_first(case)}",
-            hint="rename them as published",
-        )
-
-
-def _require_claims(
-    ours: KnownExamples, position: NDArray[np.int64], names: Sequence[str], claims: Sequence[str]
-) -> None:
-    """Folders and suffixes that are synsets must be those of the labels."""
-    labels = _synsets(ours)
-    if labels is None or ours.labels is None:
-        return
-    claimed = np.fromiter(
-        (labels.get(claim, -2) if claim else -1 for claim in claims), np.int64, len(claims)
-    )
-    unknown = np.flatnonzero(claimed == -2)
-    if len(unknown):
-        raise AlignmentError(
-            f"{len(unknown):,} stand under a synset that is not known:"
-            f" {list_first(names[k] for k in unknown.tolist())}",
-            hint="is it the data set of these numbers?",
-        )
-    looked = (claimed >= 0) & (position >= 0)
-    wrong = np.flatnonzero(looked & (np.asarray(ours.labels)[position] != claimed))
-    if len(wrong):
-        raise AlignmentError(
-            f"{len(wrong):,} stand in the folder of another class:"
-            f" {list_first(names[k] for k in wrong.tolist())}",
-            hint="put them where they belong",
-        )
 
 
 def _inverted(position: NDArray[np.int64], n_ours: int, theirs: Listing) -> NDArray[np.int64]:

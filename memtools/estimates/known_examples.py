@@ -6,11 +6,15 @@ KnownExamples.of(memtools.load("imagenet-index"), "train")
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Self
+
+import numpy as np
 
 from memtools.errors import ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates, ExampleIndex
+from memtools.estimates.name_join import class_synsets
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
 from memtools.estimates.splits import Split
@@ -24,6 +28,7 @@ class KnownExamples:
         n: How many there are; at least as many if `partial`.
         names: str or bytes [n], or None.
         labels: int [n], 0-based, or None.
+        synsets: The label of each synset, where the names of training images tell it.
         about: Their data set and their order.
         split: `train` or `test`.
         partial: Whether the numbers may end before the last example of the data set.
@@ -32,6 +37,7 @@ class KnownExamples:
     n: int
     names: Array | None
     labels: Array | None
+    synsets: Mapping[str, int] | None
     about: About
     split: Split
     partial: bool
@@ -50,7 +56,7 @@ class KnownExamples:
                 hint="load the group (imagenet, cifar100), or a file with labels or names",
             )
         partial = isinstance(numbers, Scores) and numbers.partial
-        return cls(n, names, labels, index.about, split, partial)
+        return cls(n, names, labels, _synsets(index), index.about, split, partial)
 
     def describe(self, position: int) -> str:
         """Return the name of an example for a message, or its position."""
@@ -64,6 +70,14 @@ def _index_of(numbers: Estimates | Scores) -> ExampleIndex:
     if isinstance(numbers, Estimates):
         return numbers.index
     return ExampleIndex(numbers.about, numbers.labels, numbers.filenames, None, None)
+
+
+def _synsets(index: ExampleIndex) -> Mapping[str, int] | None:
+    """Return the label of each synset, from one training image of each class."""
+    if index.filenames is None or index.labels is None:
+        return None
+    labels, first = np.unique(index.labels, return_index=True)
+    return class_synsets(index.filenames[first], labels)
 
 
 def _count(numbers: Estimates | Scores | ExampleIndex, split: Split) -> int | None:

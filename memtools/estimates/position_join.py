@@ -86,12 +86,10 @@ def _require_length(ours: KnownExamples, theirs: Listing) -> None:
 
 
 def _proof(theirs: Listing, declared: str, order: str, wanted: str) -> str:
-    words = f"by position in the {order} order of {_name(theirs)}"
-    if declared and not theirs.order:
-        words = f"by the declared order {order!r}"
-    if order != wanted:
-        words += f", which gives the order {wanted!r} of the numbers by the hash of TFDS"
-    return f"{words}; {CAVEAT}"
+    computed = f", and the order {wanted!r} of the numbers is computed" if order != wanted else ""
+    if theirs.order:
+        return f"by position in the {order} order of {_name(theirs)}{computed}"
+    return f"by the declared order {order!r}{computed}; {CAVEAT}"
 
 
 def _name(theirs: Listing) -> str:
