@@ -45,6 +45,14 @@ SIZES: dict[str, tuple[int, int]] = {
 }
 """The data sets whose keys are official positions, and their numbers of examples (train, test)."""
 
+FIRST_LABELS = {
+    ("mnist", "train"): (5, 0, 4, 1, 9, 2, 1, 3, 1, 4),
+    ("mnist", "test"): (7, 2, 1, 0, 4, 1, 4, 9, 5, 9),
+    ("fashion_mnist", "train"): (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
+    ("fashion_mnist", "test"): (9, 2, 1, 1, 6, 1, 4, 6, 5, 7),
+}
+"""The labels of the first ten examples in the official order: another order fails this check."""
+
 _DIGITS_OF_IDS = {**dict.fromkeys(_CIFAR, 5), "svhn_cropped": 6}
 
 
