@@ -8,7 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from memtools.estimates.names import NameColumn
+from memtools.estimates.names import concatenate as join_columns
 from memtools.estimates.npz import Array
 
 
@@ -43,6 +46,12 @@ class Listing:
         columns = (self.names, self.images, self.labels, self.index)
         return len(next(column for column in columns if column is not None))
 
+    @property
+    def lengths(self) -> set[int]:
+        """The lengths of the columns that are there: one length, where they fit."""
+        columns = (self.names, self.labels, self.images, self.index)
+        return {len(column) for column in columns if column is not None}
+
     def take(self, chosen: Array) -> Listing:
         """Return some of the examples, in the order of `chosen`, int [m]."""
         names = self.names
@@ -55,3 +64,48 @@ class Listing:
         return dataclasses.replace(
             self, names=names, labels=labels, images=images, index=index, chosen=True
         )
+
+
+def describe_positions(listing: Listing) -> str:
+    """Return what the positions of a selection count in, for messages and manifests."""
+    return f"positions in {listing.what or f'the given data set of {len(listing):,}'}"
+
+
+def concatenate(parts: Sequence[Listing]) -> Listing:
+    """Return the examples of several listings, one after the other.
+
+    A column that one of them lacks is left out. Positions are kept only where all parts count in
+    one order of one data set and split: otherwise position 7 of one part and position 7 of another
+    would be taken for the same example.
+
+    Args:
+        parts: At least one; images are kept where all have one shape.
+
+    Returns:
+        The listing of all examples, without a description.
+    """
+    names = [part.names for part in parts if part.names is not None]
+    labels = [part.labels for part in parts if part.labels is not None]
+    images = [part.images for part in parts if part.images is not None]
+    index = [part.index for part in parts if part.index is not None]
+    n, shapes = len(parts), {each.shape[1:] for each in images}
+    first = parts[0]
+    same_set = all((part.dataset, part.split) == (first.dataset, first.split) for part in parts)
+    counted = same_set and len(index) == n and len({part.order for part in parts}) == 1
+    return Listing(
+        names=_joined_names(names) if len(names) == n else None,
+        labels=np.concatenate(labels) if len(labels) == n else None,
+        images=np.concatenate(images) if len(images) == n and len(shapes) == 1 else None,
+        index=np.concatenate(index) if counted else None,
+        order=first.order if counted else "",
+        dataset=first.dataset if same_set else "",
+        split=first.split if same_set else "",
+        chosen=any(part.chosen for part in parts),
+    )
+
+
+def _joined_names(parts: Sequence[Sequence[str]]) -> Sequence[str]:
+    columns = [part for part in parts if isinstance(part, NameColumn)]
+    if len(columns) == len(parts):
+        return join_columns(columns)
+    return [name for part in parts for name in part]

@@ -1,0 +1,527 @@
+"""Data set objects of other libraries say what they say, without being imported."""
+
+import types
+
+import numpy as np
+import pytest
+
+from memtools.errors import ConfigError
+from memtools.estimates.data_sources import listing_of
+from memtools.estimates.listing import Listing, describe_positions
+from memtools.estimates.names import NameColumn
+
+arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+
+
+def class_of(module, name, *bases, **members):
+    """Return a class that looks like that of a library which is not installed."""
+    return type(name, bases, {"__module__": module, **members})
+
+
+VisionDataset = class_of(
+    "torchvision.datasets.vision", "VisionDataset", __len__=lambda self: len(self.data)
+)
+VisionDataset.__getitem__ = lambda self, k: (self.data[k], self.targets[k])
+CIFAR10 = class_of("torchvision.datasets.cifar", "CIFAR10", VisionDataset)
+CIFAR100 = class_of("torchvision.datasets.cifar", "CIFAR100", CIFAR10)
+MNIST = class_of("torchvision.datasets.mnist", "MNIST", VisionDataset)
+FashionMNIST = class_of("torchvision.datasets.mnist", "FashionMNIST", MNIST)
+KMNIST = class_of("torchvision.datasets.mnist", "KMNIST", MNIST)
+EMNIST = class_of("torchvision.datasets.mnist", "EMNIST", MNIST)
+QMNIST = class_of("torchvision.datasets.mnist", "QMNIST", MNIST)
+SVHN = class_of("torchvision.datasets.svhn", "SVHN", VisionDataset)
+
+
+class Tensor:
+    """A tensor of PyTorch on a GPU: NumPy gets its values only through detach and cpu."""
+
+    def __init__(self, values, where="cuda"):
+        self.values, self.where = np.asarray(values), where
+        self.shape, self.dtype = self.values.shape, f"torch.{self.values.dtype}"
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, k):
+        return Tensor(self.values[k], self.where)
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return Tensor(self.values, "cpu")
+
+    def numpy(self):
+        if self.where != "cpu":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+        return self.values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.numpy(), dtype)
+
+
+class Subset:
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices = dataset, indices
+
+    def __len__(self):
+        return len(self.indices)
+
+
+class ConcatDataset:
+    def __init__(self, datasets):
+        self.datasets = list(datasets)
+
+    def __len__(self):
+        return sum(map(len, self.datasets))
+
+
+class Folder:
+    def __init__(self, paths):
+        self.samples = [(path, k) for k, path in enumerate(paths)]
+
+    def __len__(self):
+        return len(self.samples)
+
+
+def cifar(kind=CIFAR10, n=50_000, train=True, seed=0):
+    data = kind()
+    rng = np.random.default_rng(seed)
+    data.data = np.zeros((n, 2, 2, 3), np.uint8)
+    data.data[:, 0, 0, 0] = np.arange(n) % 251
+    data.targets = rng.integers(0, 10, n).tolist()
+    data.train = train
+    return data
+
+
+def mnist(kind=MNIST, n=60_000, train=True, **attributes):
+    data = kind()
+    data.data, data.targets = Tensor(np.zeros((n, 2, 2), np.uint8)), Tensor(np.arange(n) % 10)
+    data.train = train
+    for name, value in attributes.items():
+        setattr(data, name, value)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "dataset", "split"),
+    [
+        (cifar(), "cifar10", "train"),
+        (cifar(CIFAR100), "cifar100", "train"),
+        (cifar(CIFAR100, 10_000, train=False), "cifar100", "test"),
+        (mnist(), "mnist", "train"),
+        (mnist(FashionMNIST, 10_000, train=False), "fashion_mnist", "test"),
+        (mnist(KMNIST), "kmnist", "train"),
+        (cifar(type("Mine", (CIFAR100,), {})), "cifar100", "train"),
+    ],
+)
+def test_classes_of_torchvision_tell_official_positions(data, dataset, split):
+    listing = listing_of(data)
+    assert (listing.dataset, listing.split, listing.order) == (dataset, split, "official")
+    assert np.array_equal(listing.index, np.arange(len(data)))
+    assert np.array_equal(listing.labels, np.asarray(getattr(data.targets, "values", data.targets)))
+    assert listing.images.shape[0] == len(data) and listing.images.dtype == np.uint8
+    assert listing.names is None
+
+
+def test_a_filtered_cifar_tells_no_positions():
+    data = cifar(CIFAR100)
+    data.data, data.targets = data.data[:45_000], data.targets[:45_000]
+    listing = listing_of(data)
+    assert listing.index is None and listing.order == ""
+    assert listing.dataset == "cifar100" and len(listing) == 45_000
+
+
+def test_a_class_of_the_user_called_cifar10_does_not_vouch_for_the_order():
+    own = class_of("my_project.data", "CIFAR10")
+    listing = listing_of(cifar(own))
+    assert (listing.index, listing.order, listing.dataset, listing.split) == (None, "", "", "")
+    assert len(listing.labels) == 50_000 and listing.images is not None
+
+
+def test_emnist_and_its_kin_are_named_without_an_order():
+    listing = listing_of(mnist(EMNIST, 8, split="balanced"))
+    assert (listing.dataset, listing.split, listing.index) == ("emnist-balanced", "train", None)
+    extended = np.stack([np.arange(6), np.arange(6) + 100], 1)
+    listing = listing_of(mnist(QMNIST, 6, targets=Tensor(extended)))
+    assert listing.labels.tolist() == [0, 1, 2, 3, 4, 5] and listing.index is None
+    svhn = SVHN()
+    svhn.data, svhn.labels, svhn.split = np.zeros((3, 3, 4, 5), np.uint8), np.arange(3), "test"
+    listing = listing_of(svhn)
+    assert listing.images.shape == (3, 4, 5, 3) and listing.split == "test"
+
+
+def test_image_folders_and_imagenet_give_paths_and_labels():
+    samples = [("train/n01440764/n01440764_1.JPEG", 0), ("train/n01443537/n01443537_2.JPEG", 1)]
+    folder = types.SimpleNamespace(samples=samples, imgs=samples, targets=[0, 1])
+    listing = listing_of(folder)
+    assert list(listing.names) == [path for path, _ in samples]
+    assert listing.labels.tolist() == [0, 1] and listing.index is None
+    imagenet = class_of("torchvision.datasets.imagenet", "ImageNet", __len__=lambda self: 2)()
+    imagenet.samples, imagenet.split = samples, "val"
+    listing = listing_of(imagenet)
+    assert (listing.dataset, listing.split) == ("imagenet", "test")
+    assert listing.what == "torchvision ImageNet of 2"
+    food = types.SimpleNamespace(_image_files=["a/1.jpg", "b/2.jpg"], _labels=[4, 5])
+    assert listing_of(food).labels.tolist() == [4, 5]
+    assert listing_of(samples).labels.tolist() == [0, 1]
+
+
+def test_subsets_of_subsets_keep_official_positions():
+    data = cifar(CIFAR100)
+    chosen = np.random.default_rng(0).permutation(50_000)[:45_000]
+    part = Subset(data, chosen.tolist())
+    listing = listing_of(part)
+    assert np.array_equal(listing.index, chosen)
+    assert np.array_equal(listing.labels, np.array(data.targets)[chosen])
+    assert listing.images[:, 0, 0, 0].tolist() == (chosen % 251).tolist()
+    assert describe_positions(listing) == (
+        "positions in torchvision CIFAR100 of 50,000, Subset of 45,000"
+    )
+    nested = listing_of(Subset(part, Tensor([7, -1])))
+    assert nested.index.tolist() == [chosen[7], chosen[-1]]
+    assert nested.what == "torchvision CIFAR100 of 50,000, Subset of 45,000, Subset of 2"
+
+
+@pytest.mark.parametrize(
+    ("indices", "words"),
+    [
+        (np.zeros(50_000, bool), "a mask of 50,000 truth values"),
+        ([0.5], "the indices are float64"),
+        ([50_000], "index 50000 is outside of the 50,000 examples"),
+        ([-50_001], "index -50001 is outside"),
+        ([], "has no examples"),
+    ],
+)
+def test_indices_that_are_not_positions_are_refused(indices, words):
+    with pytest.raises(ConfigError, match=words):
+        listing_of(Subset(cifar(), indices))
+
+
+def test_a_concatenation_keeps_positions_of_one_split_only():
+    data = cifar()
+    halves = ConcatDataset([Subset(data, range(25_000, 50_000)), Subset(data, range(25_000))])
+    listing = listing_of(halves)
+    assert listing.index[:2].tolist() == [25_000, 25_001] and listing.index[-1] == 24_999
+    assert (listing.dataset, listing.split, listing.order) == ("cifar10", "train", "official")
+    test = cifar(n=10_000, train=False)
+    both = listing_of(ConcatDataset([data, test]))
+    assert both.index is None and both.order == "" and both.dataset == ""
+    assert both.labels.tolist() == data.targets + test.targets and len(both.images) == 60_000
+    named = listing_of(ConcatDataset([Folder([f"{k}.png"]) for k in range(3)]))
+    assert list(named.names) == ["0.png", "1.png", "2.png"]
+    with pytest.raises(ConfigError, match="have nothing in common"):
+        listing_of(ConcatDataset([["a.png", "b.png"], np.arange(3)]))
+
+
+def test_a_loader_is_listed_in_the_order_of_its_data_set():
+    loader = type("DataLoader", (), {"__len__": lambda self: 782})()
+    loader.dataset, loader.batch_size, loader.sampler = cifar(), 64, object()
+    listing = listing_of(loader)
+    assert np.array_equal(listing.index, np.arange(50_000))
+    assert listing.what == "torchvision CIFAR10 of 50,000, in a DataLoader"
+
+
+class Wrapper:
+    """A data set of the user that returns examples of another one, in an order of its own."""
+
+    def __init__(self, dataset, order=None):
+        self.dataset, self.order = dataset, order
+
+    def __len__(self):
+        return len(self.dataset) if self.order is None else len(self.order)
+
+    def __getitem__(self, k):
+        k = k if self.order is None else self.order[k]
+        return self.dataset.data[k], self.dataset.targets[k], k
+
+
+def test_a_wrapper_of_the_same_examples_is_unwrapped():
+    listing = listing_of(Wrapper(cifar()))
+    assert np.array_equal(listing.index, np.arange(50_000))
+    assert listing.what == "torchvision CIFAR10 of 50,000, in a Wrapper"
+
+
+def test_a_wrapper_that_permutes_or_cuts_is_refused():
+    data = cifar()
+    order = np.random.default_rng(1).permutation(50_000).tolist()
+    with pytest.raises(ConfigError, match=r"example \d+ of Wrapper has the label \d, and that"):
+        listing_of(Wrapper(data, order))
+    with pytest.raises(ConfigError, match=r"has 100 examples, and its \.dataset has 50,000"):
+        listing_of(Wrapper(data, order[:100]))
+
+
+def test_a_wrapper_that_delegates_attributes_is_not_taken_for_what_is_inside():
+    class Delegating:
+        def __init__(self, inner, kept):
+            self.inner, self.kept = inner, kept
+
+        def __getattr__(self, name):
+            return getattr(self.__dict__["inner"], name)
+
+        def __len__(self):
+            return len(self.kept)
+
+    with pytest.raises(ConfigError, match=r"has 3 examples, and its attributes are of 50,000"):
+        listing_of(Delegating(cifar(), [4, 5, 6]))
+
+
+def test_labels_that_a_subset_was_given_count():
+    part = Subset(cifar(), [3, 4])
+    part.targets = [8, 9]
+    assert listing_of(part).labels.tolist() == [8, 9]
+    part.targets = part.dataset.targets  # all of them, as some leave it
+    assert listing_of(part).labels.tolist() == part.dataset.targets[3:5]
+
+
+# ---- Hugging Face
+
+HF = "datasets.arrow_dataset"
+
+
+def hugging_face(table, indices=None):
+    data = class_of(HF, "Dataset", __len__=lambda self: len(indices or range(table.num_rows)))()
+    data.data = types.SimpleNamespace(table=table, column_names=table.column_names)
+    data._indices = None
+    if indices is not None:
+        data._indices = types.SimpleNamespace(
+            table=arrow.table({"indices": arrow.array(indices, arrow.uint64())})
+        )
+    return data
+
+
+def image_table(paths, labels=None, data=None, column="image"):
+    n = len(paths)
+    data = data or [b"not decoded"] * n
+    images = arrow.array(
+        [{"bytes": each, "path": path} for each, path in zip(data, paths, strict=True)],
+        arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())]),
+    )
+    chunks = arrow.chunked_array([images[:2], images[2:]])
+    return arrow.table({column: chunks, "label": list(range(n)) if labels is None else labels})
+
+
+PATHS = [f"n01440764_{k}_n01440764.JPEG" for k in range(5)]
+
+
+def test_names_of_hugging_face_come_from_paths_without_decoding():
+    listing = listing_of(hugging_face(image_table(PATHS)))
+    assert isinstance(listing.names, NameColumn)
+    assert list(listing.names) == PATHS and listing.labels.tolist() == [0, 1, 2, 3, 4]
+    assert listing.images is None and listing.what == "Hugging Face Dataset of 5"
+
+
+def test_the_mapping_of_rows_of_hugging_face_is_respected():
+    listing = listing_of(hugging_face(image_table(PATHS), [4, 0, 3]))
+    assert list(listing.names) == [PATHS[4], PATHS[0], PATHS[3]]
+    assert listing.labels.tolist() == [4, 0, 3]
+
+
+def png(k):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    import io
+
+    file = io.BytesIO()
+    image.fromarray(np.full((4, 4, 3), k, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_images_of_hugging_face_without_paths_fall_back():
+    table = image_table([None] * 4, [7, 6, 5, 4], [png(k) for k in range(4)], "img")
+    table = table.rename_columns(["img", "fine_label"])
+    table = table.append_column("coarse_label", arrow.array([0] * 4))
+    listing = listing_of(hugging_face(table, [2, 1]))
+    assert listing.names is None and listing.labels.tolist() == [5, 6]
+    assert listing.images.shape == (2, 4, 4, 3) and listing.images[:, 0, 0, 0].tolist() == [2, 1]
+    assert listing.index is None and listing.order == ""
+    named = image_table([None] * 3).append_column("file_name", arrow.array(["a", "b", "c"]))
+    assert list(listing_of(hugging_face(named)).names) == ["a", "b", "c"]
+    jpegs = image_table([None] * 3, data=[b"\xff\xd8\xff"] * 3)
+    listing = listing_of(hugging_face(jpegs))
+    assert listing.images is None and listing.names is None
+    some = image_table(["a.png", None, "c.png"])
+    with pytest.raises(ConfigError, match="1 of 3 names are missing"):
+        listing_of(hugging_face(some))
+
+
+def test_columns_of_hugging_face_are_read_like_their_data_set():
+    source = hugging_face(image_table(PATHS), [3, 1])
+    column = class_of(HF, "Column")
+    image, label, other = column(), column(), column()
+    for each, name in ((image, "image"), (label, "label"), (other, "nothing")):
+        each.source, each.column_name = source, name
+    assert list(listing_of(image).names) == [PATHS[3], PATHS[1]]
+    assert listing_of(label).labels.tolist() == [3, 1]
+    with pytest.raises(ConfigError, match="holds neither names nor labels"):
+        listing_of(other)
+
+
+def test_several_splits_and_streams_are_refused_with_what_to_do():
+    both = class_of("datasets.dataset_dict", "DatasetDict", dict)(train=1, test=2)
+    with pytest.raises(ConfigError, match="several splits: train, test") as caught:
+        listing_of(both)
+    assert caught.value.hint == "give one split, for example data['train']"
+    stream = class_of("datasets.iterable_dataset", "IterableDataset")()
+    with pytest.raises(ConfigError, match="is read once"):
+        listing_of(stream)
+    tf_data = class_of(
+        "tensorflow.python.data.ops", "_MapDataset", element_spec=1, as_numpy_iterator=1
+    )()
+    with pytest.raises(ConfigError, match=r"a tf\.data\.Dataset") as caught:
+        listing_of(tf_data)
+    assert "list(tfds.as_numpy(data))" in caught.value.hint
+    with pytest.raises(ConfigError, match="several splits: train, val"):
+        listing_of({"train": cifar(), "val": cifar()})
+
+
+# ---- TFDS, Keras, medmnist, and plain Python
+
+
+def test_rows_of_tfds_give_names_and_labels():
+    rows = [
+        {"id": f"train_{k:05d}".encode(), "image": np.zeros((2, 2, 3), np.uint8), "label": k}
+        for k in (3, 1, 2)
+    ]
+    listing = listing_of(rows)
+    assert list(listing.names) == ["train_00003", "train_00001", "train_00002"]
+    assert listing.labels.tolist() == [3, 1, 2] and listing.images.shape == (3, 2, 2, 3)
+    rows = [{"file_name": b"n01440764_1.JPEG", "label": np.int64(3)}]
+    assert list(listing_of(rows).names) == ["n01440764_1.JPEG"]
+    supervised = [(np.full((2, 2, 1), k, np.uint8), k) for k in range(3)]
+    listing = listing_of(supervised)
+    assert listing.labels.tolist() == [0, 1, 2] and listing.images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    with pytest.raises(ConfigError, match="some rows of list of 2 rows have no 'label'"):
+        listing_of([{"label": 1}, {"id": "train_1"}])
+
+
+def test_a_data_source_of_tfds_is_in_the_order_that_can_be_computed():
+    class Source:
+        dataset_info = types.SimpleNamespace(name="mnist", config_name=None)
+        split = "test"
+
+        def __getitem__(self, k):
+            return {"label": k % 10, "image": None}
+
+        def __iter__(self):
+            return (self[k] for k in range(10_000))
+
+    listing = listing_of(Source())
+    assert (listing.order, listing.dataset, listing.split) == ("official", "mnist", "test")
+    assert sorted(listing.index.tolist()) == list(range(10_000))
+    assert listing.index[:1].tolist() != [0] and listing.labels[:3].tolist() == [0, 1, 2]
+    part = Source()
+    part.split = "test[:10000]"
+    assert listing_of(part).index is None
+
+
+def test_pairs_of_keras_give_images_and_labels():
+    x, y = np.zeros((5, 32, 32, 3), np.uint8), np.arange(5)[:, None]
+    listing = listing_of((x, y))
+    assert listing.labels.tolist() == [0, 1, 2, 3, 4] and listing.images is x
+    assert listing_of((x[..., 0], y)).images.shape == (5, 32, 32, 1)  # MNIST
+    with pytest.raises(ConfigError, match="training and the test split") as caught:
+        listing_of(((x, y), (x, y)))
+    assert "give one of the two" in caught.value.hint
+    with pytest.raises(ConfigError, match="not float64"):
+        listing_of((x / 255, y))
+    with pytest.raises(ConfigError, match="these are no labels") as caught:
+        listing_of((x, np.eye(5)))
+    assert "argmax" in caught.value.hint
+    with pytest.raises(ConfigError, match="4 and 5 names, labels or images"):
+        listing_of((x, y[:4]))
+
+
+def test_medmnist_tells_its_split():
+    data = class_of("medmnist.dataset", "PathMNIST", __len__=lambda self: 3)()
+    data.imgs, data.labels = np.zeros((3, 28, 28, 3), np.uint8), np.array([[2], [0], [1]])
+    data.flag, data.split = "pathmnist", "train"
+    listing = listing_of(data)
+    assert (listing.dataset, listing.split, listing.index) == ("pathmnist", "train", None)
+    assert listing.labels.tolist() == [2, 0, 1]
+    data.split = "val"
+    assert listing_of(data).split == ""  # which is neither the training nor the test split
+    data.labels = np.zeros((3, 14))
+    with pytest.raises(ConfigError, match="these are no labels"):
+        listing_of(data)
+
+
+def test_tensors_on_a_gpu_are_read():
+    images, labels = Tensor(np.zeros((4, 2, 2, 3), np.uint8)), Tensor(np.arange(4))
+    assert listing_of(labels).labels.tolist() == [0, 1, 2, 3]
+    assert listing_of(images).images.shape == (4, 2, 2, 3)
+    tensors = type("TensorDataset", (), {"__len__": lambda self: 4})()
+    tensors.tensors = (images, labels)
+    listing = listing_of(tensors)
+    assert listing.labels.tolist() == [0, 1, 2, 3] and listing.what == "TensorDataset of 4"
+    with pytest.raises(ConfigError, match="not float32") as caught:
+        listing_of(Tensor(np.zeros((4, 3, 2, 2), np.float32)))
+    with pytest.raises(ConfigError, match="uint8") as caught:
+        listing_of(np.zeros((4, 3, 8, 8), np.uint8))
+    assert "transpose(0, 2, 3, 1)" in caught.value.hint
+
+
+def test_tables_in_memory_are_read_by_their_columns():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame({"filename": ["b.png", "a.png"], "label": [1, 0], "loss": [0.5, 1.5]})
+    listing = listing_of(frame[::-1])
+    assert list(listing.names) == ["a.png", "b.png"] and listing.labels.tolist() == [0, 1]
+    assert list(listing_of(frame["filename"]).names) == ["b.png", "a.png"]
+    assert list(listing_of(arrow.table({"path": ["x", "y"]})).names) == ["x", "y"]
+
+
+def test_columns_by_name():
+    listing = listing_of({"index": np.array([4, 2]), "label": [[1], [0]]})
+    assert listing.index.tolist() == [4, 2] and listing.order == ""
+    assert listing.labels.tolist() == [1, 0]
+    listing = listing_of({"name": ["cat", "cat"], "label": [0, 0]})  # words of a class
+    assert listing.names is None and listing.labels.tolist() == [0, 0]
+    with pytest.raises(ConfigError, match="its columns are loss, epoch"):
+        listing_of({"loss": [1.5], "epoch": ["one"]})
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "no data set was given"),
+        ((name for name in ["a.png"]), "a generator can be read only once"),
+        ({"a.png", "b.png"}, "a set has no order"),
+        ([], "has no examples"),
+        (np.zeros(0, np.int64), "has no examples"),
+        (np.array(["a.png", 3], object), "names are text, and example 1 has 3"),
+        (["a.png", None], "names are text, and example 1 has None"),
+        (np.array([0.5, 1.5]), "ndarray is no data set that we can read"),
+        (np.array([True, False]), "a mask of 2 truth values"),
+        (np.zeros((3, 4)), "ndarray is no data set"),
+        (object(), "object is no data set that we can read"),
+        (3, "int is no data set that we can read"),
+        ([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)], "do not form an array"),
+        (Listing(), "has no examples"),
+    ],
+)
+def test_what_is_not_a_data_set_is_refused_in_one_line(source, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        listing_of(source)
+    assert "\n" not in str(caught.value) and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0.5, 1], "0.5 is not a whole number"),
+        ([np.nan, 1], "some are not finite"),
+        (["cat", "dog"], "these are no labels"),
+        ([None, 1], "these are no labels"),
+        ([1 + 2j, 1], "of the kind complex128"),
+        ([1, 2, 3], "2 and 3 names, labels or images"),
+    ],
+)
+def test_labels_that_are_not_labels_are_refused(labels, words):
+    with pytest.raises(ConfigError, match=words):
+        listing_of(["a.png", "b.png"], labels)
+
+
+def test_the_hint_names_the_data_set_inside_an_unknown_object():
+    holder = types.SimpleNamespace(cifar=cifar(), transform=None)
+    with pytest.raises(ConfigError, match="is no data set that we can read") as caught:
+        listing_of(holder)
+    assert "its .cifar, give that" in caught.value.hint
