@@ -1,11 +1,9 @@
 """Names are joined by what they stand for, and whatever is doubtful is refused."""
 
-import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memtools.estimates.identity import identify, official_position, synset_of
+from memtools.estimates.identity import identify, synset_of
 from memtools.estimates.image_stems import parse_names, synset_codes
 from memtools.estimates.names import NameColumn
 

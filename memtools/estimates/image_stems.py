@@ -16,7 +16,7 @@ from memtools.estimates.identity import identify
 from memtools.estimates.names import NameColumn
 
 _WIDTH = 64  # bytes of a row, so that one bit for each byte makes a uint64
-_BLOCK = 1 << 15  # rows of 64 bytes that stay in a cache of 2 MB
+_BLOCK = 1 << 13  # rows of 64 bytes that stay in a cache of 1 MB
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _EXTENSIONS = {4: (b"jpeg", b"tiff", b"webp"), 3: (b"jpg", b"png", b"ppm", b"bmp", b"pgm", b"tif")}
 
@@ -48,7 +48,8 @@ def synset_codes(stems: NameColumn) -> NDArray[np.int64]:
     for k in range(0, len(stems), _BLOCK):
         part = stems[k : k + _BLOCK]
         rows = part.rows(part.starts, 16)
-        found = _codes(rows, np.zeros(len(part), np.int64))
+        every = np.arange(len(part), dtype=np.int64)
+        found = _codes(rows, every, np.zeros_like(every))
         named = (part.lengths > 9) & (rows[:, 9] == ord("_"))
         codes[k : k + _BLOCK] = np.where(named, found, -1)
     return codes
@@ -62,13 +63,16 @@ def _parse_block(names: NameColumn) -> tuple[NDArray[np.int64], ...]:
     slash = _highest(slashes)
     begin = np.where(slash < 0, first, slash + 1)
     end = _WIDTH - _extension_lengths(rows, begin)
-    suffix = _codes(rows, end - 9)
-    before = _bits(rows == ord("_")) & _from(begin) & ~_from(end - 10)
-    at = np.arange(len(rows)), end - 10
-    suffixed = (suffix >= 0) & (before != 0) & (rows[at] == ord("_"))
-    folder = np.where(_is_folder(slashes, slash, first), _codes(rows, slash - 9), -1)
-    claims = np.where(suffixed, suffix, folder)
-    end = end - 10 * suffixed
+    claims = np.full(len(rows), -1, np.int64)
+    inside = np.flatnonzero(_is_folder(slashes, slash, first))
+    claims[inside] = _codes(rows, inside, slash[inside] - 9)
+    row = np.arange(len(rows)) * _WIDTH
+    behind = np.flatnonzero(rows.reshape(-1).take(row + end - 10) == ord("_"))
+    suffixes = _codes(rows, behind, end[behind] - 9)
+    before = _bits(rows[behind] == ord("_")) & _from(begin[behind]) & ~_from(end[behind] - 10)
+    suffixed = (suffixes >= 0) & (before != 0)
+    claims[behind[suffixed]] = suffixes[suffixed]
+    end[behind[suffixed]] -= 10
     shift = names.ends - _WIDTH
     begin, end = begin + shift, end + shift
     for k in np.flatnonzero((first < 0) & (slash < 10)).tolist():  # too long for a row
@@ -103,7 +107,7 @@ def _highest(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
 def _extension_lengths(rows: NDArray[np.uint8], begin: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how many bytes the extension of an image takes with its dot: 0, 4 or 5."""
     lengths = np.zeros(len(rows), np.int64)
-    words = np.ascontiguousarray(rows[:, -4:]).view("<u4")[:, 0]
+    words = np.ascontiguousarray(rows.view("<u4")[:, -1])
     for size, extensions in _EXTENSIONS.items():
         known = np.zeros(len(rows), np.bool_)
         lower, drop = np.uint32(0x20202020), np.uint32(8 * (4 - size))
@@ -121,24 +125,26 @@ def _is_folder(
     """Return where the folder before the last slash has nine bytes."""
     earlier = (slashes >> (slash - 10).clip(0).astype(np.uint64)) & np.uint64(1)
     after_slash: NDArray[np.bool_] = (slash >= 10) & (earlier == 1)
-    return (slash >= 9) & (after_slash | (first == slash - 9))
+    at_start: NDArray[np.bool_] = first == slash - 9
+    return (slash >= 9) & (after_slash | at_start)
 
 
-def _codes(rows: NDArray[np.uint8], column: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the number behind the "n" in `column`, int64 [m]; -1 for what is not a synset.
+def _codes(
+    rows: NDArray[np.uint8], chosen: NDArray[np.int64], column: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the synsets that begin in `column`, int64 [m], of the rows `chosen`, int64 [m].
 
-    Eight digits are one uint64: four bits of each are its value, and neighbours are added in pairs.
+    The value is that of the eight digits, or -1 for what is not a synset. Eight digits are one
+    uint64: four bits of each are its value, and neighbours are added in pairs.
     """
-    column = column.clip(0, rows.shape[1] - 9)
-    flat = np.ascontiguousarray(rows).reshape(-1)
-    at = np.arange(len(rows), dtype=np.int64) * rows.shape[1] + column
-    letter = flat[at] == ord("n")
-    words = NameColumn(flat, at, at).rows(at + 1, 8).view("<u8")[:, 0].astype(np.uint64)
-    high, value = np.uint64(0xF0F0F0F0F0F0F0F0), np.uint64(0x0F0F0F0F0F0F0F0F)
+    at = chosen * rows.shape[1] + column
+    letter = rows.reshape(-1).take(at) == ord("n")
+    every = np.ndarray((rows.size - 7,), "V8", rows, strides=(1,))
+    words = every[at + 1].view("<u8").astype(np.uint64, copy=False)
+    high, low = np.uint64(0xF0F0F0F0F0F0F0F0), np.uint64(0x0F0F0F0F0F0F0F0F)
     threes, six = np.uint64(0x3030303030303030), np.uint64(0x0606060606060606)
     digits = ((words & high) == threes) & (((words + six) & high) == threes)
-    number = ((words & value) * np.uint64(2561)) >> np.uint64(8)
+    number = ((words & low) * np.uint64(2561)) >> np.uint64(8)
     number = ((number & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
-    number = (number & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)
-    number >>= np.uint64(32)
+    number = ((number & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> np.uint64(32)
     return np.where(letter & digits, number.astype(np.int64), -1)

@@ -207,7 +207,8 @@ class NameColumn(Sequence[str]):
         else:
             kind = np.dtype((np.void, width))  # one copy of `width` bytes for each row
             every = np.ndarray((last + 1,), kind, np.ascontiguousarray(self.data), strides=(1,))
-            found = every[begins.clip(0, last)].view(np.uint8).reshape(len(begins), width)
+            inside = begins.clip(0, last) if len(outside) else begins
+            found = every[inside].view(np.uint8).reshape(len(begins), width)
         if len(outside) and len(self.data):
             index = begins[outside, None] + np.arange(width)
             held = (index >= 0) & (index < len(self.data))
