@@ -164,7 +164,7 @@ def test_ids_of_tfds_are_official_positions():
     assert "ids of TFDS" in found.proof
     with pytest.raises(AlignmentError, match="1 are not ids of train: test_00003"):
         align(scores, to=[*ids[1:], b"test_00003"])
-    with pytest.raises(AlignmentError, match="1 ids are beyond the 20 examples: train_00020"):
+    with pytest.raises(AlignmentError, match="names position 20, and there are 20 numbers"):
         align(scores, to=[*ids[1:], b"train_00020"])
     published = Scores(About(order="published"), "memorization", np.arange(20.0), labels)
     with pytest.raises(AlignmentError, match="numbers are in the order 'published'"):
