@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.resources
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ Schedule = Literal["constant", "linear", "steps"]
 Design = Literal["uniform", "balanced", "complementary", "stratified"]
 Augmentation = Literal["none", "crop-flip", "random-resized-crop"]
 Precision = Literal["float32", "bfloat16"]
+_COMPLEMENTARY = "0.5 where design is complementary"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,19 +74,26 @@ class Config:
     keep_scores: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what no training can follow."""
+        """Raise ConfigError for a value that cannot be trained with."""
         for name, holds, rule in (
             ("ratio", 0 < self.ratio < 1, "within (0, 1)"),
             ("flipped", 0 <= self.flipped < 1, "within [0, 1)"),
             ("epochs", self.epochs > 0, "above 0"),
             ("batch_size", self.batch_size > 0, "above 0"),
-            ("peak_lr", self.peak_lr > 0, "above 0"),
+            ("peak_lr", 0 < self.peak_lr < math.inf, "above 0, and finite"),
             ("stack", self.stack > 0, "above 0"),
+            ("hidden", all(units > 0 for units in self.hidden), "a list of numbers above 0"),
             ("warmup", 0 <= self.warmup < 1, "within [0, 1)"),
+            ("drops", all(0 < drop < 1 for drop in self.drops), "a list of shares within (0, 1)"),
+            ("momentum", 0 <= self.momentum < 1, "within [0, 1)"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "0 or above, and finite"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "within [0, 1)"),
+            ("seed", self.seed >= 0, "0 or above"),
+            ("ratio", self.design != "complementary" or self.ratio == 0.5, _COMPLEMENTARY),
         ):
             if not holds:
-                raise ConfigError(f"{name} is {getattr(self, name)}", hint=f"it must be {rule}")
+                value = self.to_dict()[name]
+                raise ConfigError(f"{name} is {value}", hint=f"it must be {rule}")
 
     def to_dict(self) -> dict[str, Any]:
         """TOML values by field."""
@@ -167,6 +176,10 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     if choices and value in choices:
         return value
     wanted = ", ".join(map(str, choices)) if choices else hint.__name__
+    if choices and choices[-1] is Ellipsis:
+        wanted = f"a list of {choices[0].__name__}"
+    elif hint is bool:
+        wanted = "true or false"
     raise ConfigError(f"{key} is {value!r}", hint=f"it should be {wanted}")
 
 

@@ -6,7 +6,7 @@ data.train_labels                        # int64 [n_train]
 digits     scikit-learn's 1,797 digits: the first 1,200 train, the others test; needs no network
 tfds:NAME  a data set of TFDS with `image` and `label`; one whose examples have an `id` such as
 `train_01234` (CIFAR) is brought into the official order
-FILE.npz   train_images, train_labels, test_images, test_labels
+FILE.npz   train_images, train_labels, test_images, test_labels; images [n, height, width] are grey
 tfrecords:DIR  the indexed ImageNet of `memtools tfrecords build`, streamed; `index` says of which
 index it is
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,8 +23,9 @@ from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.npz import Array
-from memtools.files import disk_errors
 from memtools.training.config import Config
+from memtools.training.data_checks import check_dataset, check_same_shape, check_trainable
+from memtools.training.npz_arrays import read_npz_dataset
 from memtools.training.subsets import generator
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class Examples:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset(Examples):
-    """train_images, test_images: uint8 or float32 [n, ...], floats within [0, 1].
+    """Arrays in memory; `check_dataset` brings arrays of one's own into this form, or refuses them.
 
+    train_images, test_images: uint8 or float32 [n, ...], floats within [0, 1].
     tfds_rows: int64 [n_train], [n_test], which row of TFDS each is; None for other data.
     """
 
@@ -95,25 +96,46 @@ def load_dataset(config: Config) -> Dataset | Records:
     if colon and scheme == "tfrecords":
         from memtools.training.records import open_records  # needs TensorFlow
 
-        return _with_flipped(open_records(Path(name), config.index), config)
+        records = open_records(Path(name), config.index)
+        check_trainable(records, config.dataset)
+        return _with_flipped(records, config)
     return load_arrays(config)
 
 
 def load_arrays(config: Config) -> Dataset:
     """As `load_dataset`, for data that fit in memory."""
-    return _with_flipped(read_arrays(config.dataset), config)
+    data = read_arrays(config.dataset)
+    check_trainable(data, config.dataset)
+    check_same_shape(data, config.dataset)
+    return _with_flipped(data, config)
 
 
 def read_arrays(source: str) -> Dataset:
-    """`digits`, `tfds:NAME`, or the path of an npz, as they are; ConfigError if it is none."""
+    """Return a data set in memory, checked, with the labels that its source has.
+
+    Args:
+        source: `digits`, `tfds:NAME`, or the path of an npz. The test split may be empty.
+
+    Raises:
+        ConfigError: There is no such data set, or its arrays cannot be trained on.
+        SchemaError: The file is damaged, or holds pixels that are NaN or infinite.
+    """
     scheme, colon, name = source.partition(":")
     if source == "digits":
-        return _digits()
-    if colon and scheme == "tfds":
+        data = _digits()
+    elif colon and scheme == "tfds":
         from memtools.training.tfds_arrays import read  # needs TensorFlow
 
-        return read(name)
-    return _npz(Path(source))
+        data = read(name)
+    elif Path(source).suffix == ".npz":
+        path = Path(source)
+        data = Dataset(path.stem, "file", flipped=NONE, **read_npz_dataset(path))
+    else:
+        raise ConfigError(
+            f"{source!r} is not a data set that memtools trains on",
+            hint="use digits, tfds:NAME, tfrecords:DIR, or the path of an npz",
+        )
+    return check_dataset(data, source)
 
 
 def _digits() -> Dataset:
@@ -131,40 +153,6 @@ def _digits() -> Dataset:
     return Dataset("digits", "official", labels[:n], labels[n:], NONE, images[:n], images[n:])
 
 
-def _npz(path: Path) -> Dataset:
-    names = ("train_images", "train_labels", "test_images", "test_labels")
-    if path.suffix != ".npz":
-        raise ConfigError(
-            f"{str(path)!r} is no data set",
-            hint="use digits, tfds:NAME, tfrecords:DIR, or the path of an npz",
-        )
-    try:
-        with disk_errors(path), np.load(path, allow_pickle=False) as npz:
-            train_images, train_labels, test_images, test_labels = (npz[name] for name in names)
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path}: {error}", hint=f"it should hold {', '.join(names)}") from error
-    for images, labels in ((train_images, train_labels), (test_images, test_labels)):
-        kinds = images.dtype.kind in "bfiu" and labels.dtype.kind in "iu"
-        if not kinds or len(images) != len(labels) or labels.ndim != 1:
-            raise ConfigError(
-                f"{path}: images {images.shape} and labels {labels.shape} do not fit",
-                hint="pixels are numbers; labels are integers, one for each image",
-            )
-    return Dataset(
-        path.stem,
-        "file",
-        train_labels.astype(np.int64),
-        test_labels.astype(np.int64),
-        NONE,
-        _plain(train_images),
-        _plain(test_images),
-    )
-
-
-def _plain(images: Array) -> Array:
-    return images if images.dtype == np.uint8 else images.astype(np.float32)
-
-
 def _with_flipped(data: Some, config: Config) -> Some:
     """The data with a share of the training labels replaced, drawn from the seed."""
     if not config.flipped:
@@ -172,6 +160,11 @@ def _with_flipped(data: Some, config: Config) -> Some:
     rng = generator(config.seed, 0, "flip")
     n = len(data.train_labels)
     chosen = np.sort(rng.permutation(n)[: round(config.flipped * n)])
+    if not len(chosen):
+        raise ConfigError(
+            f"flipped is {config.flipped:g}, which flips none of {n:,} labels",
+            hint="set a larger share, or 0",
+        )
     labels = data.train_labels.copy()
     shift = rng.integers(1, data.n_classes, len(chosen))
     labels[chosen] = (labels[chosen] + shift) % data.n_classes

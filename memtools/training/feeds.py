@@ -18,7 +18,6 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 from memtools.tfrecords.reader import read_records
 from memtools.training.config import Config
@@ -57,13 +56,7 @@ class Feed(Protocol):
 
 
 def feed_of(config: Config, data: Dataset | Records) -> Feed:
-    """The feed for some data; ConfigError for an augmentation that is none for them."""
-    streams = isinstance(data, Records)
-    if (config.augment == "random-resized-crop") != streams:
-        raise ConfigError(
-            f"augment is {config.augment!r}, and the data are {config.dataset}",
-            hint="random-resized-crop is for TFRecords, crop-flip and none are for arrays",
-        )
+    """Return the feed for some data, which `check_recipe` has checked."""
     return Streamed(config, data) if isinstance(data, Records) else InMemory(config, data)
 
 

@@ -47,8 +47,7 @@ def build_model(
     precision: what layers compute in; weights and logits are float32. synchronized: whether norms
     take their statistics from all replicas.
     """
-    if name not in _BODIES:
-        raise ConfigError(f"there is no model {name!r}", hint=f"known are {', '.join(_BODIES)}")
+    check_model_input(name, shape, hidden)
     image = keras.Input(tuple(shape))
     with _policy("mixed_bfloat16" if precision == "bfloat16" else "float32"):
         model = keras.Model(image, _BODIES[name](image, n_classes, hidden), name=name)
@@ -56,6 +55,37 @@ def build_model(
         if isinstance(layer, layers.BatchNormalization):
             layer.synchronized = synchronized
     return model
+
+
+def check_model_input(name: str, shape: Sequence[int | None], hidden: Sequence[int] = ()) -> None:
+    """Raise ConfigError for an unknown model, or for images that it cannot take.
+
+    Args:
+        name: The name of a model.
+        shape: Height, width, channels of an image, None for any; or its number of pixels.
+        hidden: As of the configuration; each layer of `convnet` halves height and width.
+    """
+    if name not in _BODIES:
+        raise ConfigError(f"there is no model {name!r}", hint=f"known are {', '.join(_BODIES)}")
+    images = f"images are {' x '.join('any' if n is None else str(n) for n in shape)}"
+    if name == "mlp":
+        return
+    if len(shape) != 3:
+        raise ConfigError(
+            f"{name} needs height, width and channels, and {images}",
+            hint="reshape them to [n, height, width, channels], or set model=mlp",
+        )
+    if name == "imagenet-resnet50" and shape[2] != len(IMAGENET_MEAN):
+        raise ConfigError(
+            f"{name} needs 3 channels, and {images}",
+            hint="repeat the channel: np.repeat(images, 3, -1); or set another model",
+        )
+    side = min((n for n in shape[:2] if n is not None), default=None)
+    if name == "convnet" and side is not None and side >> len(hidden) == 0:
+        raise ConfigError(
+            f"{name} with {len(hidden)} layers halves its images {len(hidden)} times, and {images}",
+            hint="set fewer numbers in hidden",
+        )
 
 
 def has_convolutions(model: keras.Model) -> bool:

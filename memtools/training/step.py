@@ -18,7 +18,7 @@ import tensorflow as tf
 from memtools.training.config import Config
 from memtools.training.models import has_convolutions
 
-_PAD = 4  # pixels around an image that is cropped
+PAD = 4  # pixels around an image that is cropped
 
 State = tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]
 """Weights, momenta, moving statistics; each [stack, ...]."""
@@ -144,7 +144,7 @@ class Step:
             seed = moment + which
             return tf.random.stateless_uniform(n_drawn, seed, 0, below, tf.int32, alg="philox")
 
-        span = 2 * _PAD + 1
+        span = 2 * PAD + 1
         drawn = draw(0, span), draw(1, span), draw(2, 2) == 1
         if not self.shared:
             return drawn
@@ -161,7 +161,7 @@ def as_float(images: tf.Tensor) -> tf.Tensor:
 def crop_and_flip(images: tf.Tensor, top: tf.Tensor, left: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
     """Zero-padded by 4, a window of the old size at [top, left], flipped where told."""
     height, width = images.shape[1], images.shape[2]
-    padded = tf.pad(images, [[0, 0], [_PAD, _PAD], [_PAD, _PAD], [0, 0]])
+    padded = tf.pad(images, [[0, 0], [PAD, PAD], [PAD, PAD], [0, 0]])
     columns = tf.range(width)[None] + tf.zeros_like(left)[:, None]
     columns = tf.where(flip[:, None], width - 1 - columns, columns) + left[:, None]
     rows = tf.range(height)[None] + top[:, None]

@@ -14,6 +14,7 @@ Records store the mask; nothing ever derives it again from a seed.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -70,3 +71,33 @@ def period(ratio: float) -> int:
 def size_of(n: int, ratio: float) -> int:
     """Examples in a subset of n."""
     return int(Fraction(str(ratio)) * n)
+
+
+def subset_sizes(labels: Array, ratio: float, design: Design) -> tuple[int, int]:
+    """Return the least and the largest number of examples in a subset of a design.
+
+    Args:
+        labels: int [n_train].
+        ratio: The share of the training examples in a subset.
+        design: How subsets are drawn.
+
+    Raises:
+        ConfigError: A stratified subset would never hold an example of some class.
+    """
+    n = len(labels)
+    if design == "complementary":
+        return n // 2, n - n // 2
+    if design == "balanced":
+        return size_of(n, ratio), math.ceil(Fraction(str(ratio)) * n)
+    if design == "uniform":
+        return size_of(n, ratio), size_of(n, ratio)
+    classes, counts = np.unique(labels, return_counts=True)
+    sizes = np.array([size_of(int(count), ratio) for count in counts])
+    if len(sizes) and not sizes.min():
+        k = int(sizes.argmin())
+        raise ConfigError(
+            f"a stratified subset holds no example of class {classes[k]}: it has {counts[k]},"
+            f" and the ratio is {ratio:g}",
+            hint="set a larger ratio, or design=uniform",
+        )
+    return int(sizes.sum()), int(sizes.sum())

@@ -37,14 +37,16 @@ from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
 from memtools.training.config import Config
+from memtools.training.data_checks import check_dataset
 from memtools.training.datasets import Dataset, load_dataset
 from memtools.training.feeds import feed_of, n_steps_of
 from memtools.training.models import build_model, has_convolutions
+from memtools.training.recipe_checks import check_recipe
 from memtools.training.records import Records
 from memtools.training.scores import record_of
 from memtools.training.step import State, Step
 from memtools.training.strategy import Devices, choose
-from memtools.training.subsets import draw, generator, size_of
+from memtools.training.subsets import draw, generator
 from memtools.training.unfinished import Unfinished
 
 CHECKPOINT_MINUTES = 10.0  # between two of them
@@ -67,17 +69,44 @@ def sweep_of(config: Config, data: Dataset | Records) -> Sweep:
 
 
 def store_of(root: Path, config: Config, data: Dataset | Records) -> RunStore:
-    """The store for runs of a configuration, and `config.toml` in it, which replays it.
+    """Return the store for runs of a configuration; its `config.toml` replays it.
 
-    Raises ConfigError if the directory holds another sweep.
+    Args:
+        root: The directory of the store, which need not exist.
+        config: The recipe.
+        data: The data of the recipe.
+
+    Raises:
+        ConfigError: The recipe cannot be followed with these data, or the directory holds another
+            sweep, or one of other data under the same name.
+        SchemaError: Pixels are NaN or infinite.
     """
+    if isinstance(data, Dataset):
+        data = check_dataset(data, data.name)
+    check_recipe(config, data)
+    sweep = sweep_of(config, data)
+    _require_same_data(root, sweep, config.dataset)
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     with locked(root / ".beginning", wait=True, waiting=lambda: None):  # two may begin at once
-        store = RunStore.create(root, sweep_of(config, data), examples_of(data))
+        store = RunStore.create(root, sweep, examples_of(data))
         with disk_errors(root):
             write_atomically(root / "config.toml", config.to_toml().encode())
     return store
+
+
+def _require_same_data(root: Path, sweep: Sweep, source: str) -> None:
+    """Raise ConfigError if a store was made of data that have changed since."""
+    if not (root / "sweep.toml").exists():
+        return
+    ours, theirs = dict(sweep.config), dict(RunStore.open(root).sweep.config)
+    digests = (theirs.pop("data_sha256", None), ours.pop("data_sha256"))
+    if ours == theirs and digests[0] != digests[1]:
+        raise ConfigError(
+            f"{source} has changed since the runs of {root}: its sha256 was {digests[0]},"
+            f" and is {digests[1]}",
+            hint="choose another directory for runs of the new data",
+        )
 
 
 def examples_of(data: Dataset | Records) -> ExampleIndex:
@@ -140,7 +169,8 @@ class Trainer:
         unfinished: Path | None = None,
         minutes: float = CHECKPOINT_MINUTES,
     ) -> None:
-        _require_fit(config, data, devices)
+        check_recipe(config, data)
+        _require_parts(config, devices)
         self.config, self.data, self.devices = config, data, devices
         self.sweep, self.feed = sweep_of(config, data), feed_of(config, data)
         self.n_steps = n_steps_of(config, len(data.train_labels))
@@ -416,14 +446,8 @@ def _learning_rates(config: Config, n_steps: int) -> NDArray[np.float32]:
     return rates.astype(np.float32)
 
 
-def _require_fit(config: Config, data: Dataset | Records, devices: Devices) -> None:
-    """Raise ConfigError for what cannot be cut into batches and parts."""
-    subset = size_of(len(data.train_labels), config.ratio)
-    if config.batch_size > subset:
-        raise ConfigError(
-            f"a batch of {config.batch_size} is larger than the subset of {subset}",
-            hint="set a smaller batch_size, or a larger ratio",
-        )
+def _require_parts(config: Config, devices: Devices) -> None:
+    """Raise ConfigError for models or batches that these devices cannot share."""
     if devices.shared and config.stack > 1:
         raise ConfigError(
             f"data-parallel trains one model at a time, and stack is {config.stack}",

@@ -64,7 +64,7 @@ def test_wrong_requests_are_two_lines(memtools, tmp_path):
         (("digits-demo", "--runs", "x"), 2, "names no runs"),
         (("digits-demo", "--runs", "0", "--set", "epoch=2"), 2, "no key of a configuration"),
         (("digits-demo", "--runs", "0", "--set", "batch_size=2000"), 2, "larger than the subset"),
-        (("cifar100-resnet50", "--runs", "0", "--set", "dataset=none"), 2, "no data set"),
+        (("cifar100-resnet50", "--runs", "0", "--set", "dataset=none"), 2, "not a data set"),
         ((*SHORT, "--runs", "0", "--strategy", "tpu"), 2, "there is no TPU here"),
         ((*SHORT, "--runs", "0", "--strategy", "mirrored"), 2, "mirrored needs several devices"),
         ((*SHORT, "--runs", "0", "--strategy", "tpu", "--workers", "2"), 2, "on one device in"),
