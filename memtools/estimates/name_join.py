@@ -1,7 +1,7 @@
 """Examples that have the same name, in two lists of names.
 
     join_names(ours, theirs, labels=, synsets=) -> int64 [n_theirs]: positions in ours, or -1
-    class_synsets(names, labels) -> {synset: label} | None, from the names of the training images
+    class_synsets(names, labels) -> {synset: label} | None, from the names of training images
     official_positions(names) -> ("train" | "test", int64 [n]) | None, from the ids of TFDS
     require_plausible_agreement(positions, n_ours, theirs)   after a join, with allow_missing, too
 
@@ -46,8 +46,9 @@ def join_names(
         ours: Published names, n_ours.
         theirs: Names of the data set, n_theirs.
         labels: The labels of the published examples, int [n_ours], or None.
-        synsets: The label of each synset (`class_synsets`), or None; with both, a folder or suffix
-            that is a synset must be that of the label.
+        synsets: The label of each synset, from `class_synsets`; None to read it from `ours` if it
+            is needed. A folder or suffix that is a synset must be that of the label. Names of
+            validation images do not tell it: give that of the training images.
 
     Returns:
         Positions in `ours`, int64 [n_theirs]; -1 where no published example has the name.
@@ -57,7 +58,8 @@ def join_names(
             folder or suffix is a synset that is not known, or that of another class.
         ConfigError: An element is not a name.
     """
-    table = NameTable(parse_names(NameColumn.of(ours))[0])
+    published = parse_names(NameColumn.of(ours))[0]
+    table = NameTable(published)
     if len(table.repeated):
         twice = dict.fromkeys(table.names[k] for k in table.repeated.tolist())
         raise AlignmentError(
@@ -67,8 +69,12 @@ def join_names(
     names = NameColumn.of(theirs)
     stems, claims = parse_names(names)
     positions = table.find(stems)
-    _require_known_case(positions, stems, table.names)
-    _require_claims(positions, names, stems, claims, labels, synsets)
+    _require_known_case(positions, stems, published)
+    doubtful = np.flatnonzero((claims >= 0) & (claims != synset_codes(stems)))
+    if len(doubtful) and labels is not None:
+        known = _class_synsets(published, labels) if synsets is None else synsets
+        if known is not None:
+            _require_claims(positions, names, claims, doubtful, np.asarray(labels), known)
     return positions
 
 
@@ -83,12 +89,15 @@ def class_synsets(names: Any, labels: Array) -> dict[str, int] | None:
         {synset: label}; None where a name does not begin with a synset, or where images of one
         synset have several labels.
     """
-    codes = synset_codes(parse_names(NameColumn.of(names))[0])
-    labels = np.asarray(labels)
+    return _class_synsets(parse_names(NameColumn.of(names))[0], labels)
+
+
+def _class_synsets(stems: NameColumn, labels: Array) -> dict[str, int] | None:
+    codes = synset_codes(stems)
     if not len(codes) or codes.min() < 0:
         return None
-    known, first = _first_places(codes)
-    found = labels[first]
+    known, first = np.unique(codes, return_index=True)
+    found = np.asarray(labels)[first]
     if (found[np.searchsorted(known, codes)] != labels).any():
         return None
     return {f"n{code:08d}": int(label) for code, label in zip(known, found, strict=True)}
@@ -109,13 +118,11 @@ def official_positions(names: Any) -> tuple[str, NDArray[np.int64]] | None:
     Raises:
         AlignmentError: The first name is such an id, and others are not, or are of another split.
     """
+    first = NameColumn.of(names[:1])  # most lists hold file names, and are not read for this
+    split = next((each for each in ("train", "test") if (_read_ids(first, each) >= 0).any()), "")
+    if not split:
+        return None
     column = NameColumn.of(names)
-    if not len(column):
-        return None
-    first = _read_ids(column[:1], "train")[0] >= 0, _read_ids(column[:1], "test")[0] >= 0
-    if not any(first):
-        return None
-    split = "train" if first[0] else "test"
     positions = _read_ids(column, split)
     wrong = np.flatnonzero(positions < 0)
     if len(wrong):
@@ -195,20 +202,16 @@ def _fold_case(names: NameColumn) -> NameColumn:
 def _require_claims(
     positions: NDArray[np.int64],
     names: NameColumn,
-    stems: NameColumn,
     claims: NDArray[np.int64],
-    labels: Array | None,
-    synsets: Mapping[str, int] | None,
+    doubtful: NDArray[np.int64],
+    labels: Array,
+    synsets: Mapping[str, int],
 ) -> None:
     """Raise AlignmentError if a folder or suffix is not the synset of its example.
 
-    An example that is not published may stand in its own synset: data sets are larger than ours.
+    Names that stand under the synset that they begin with are not doubtful. If such a name is not
+    published, it is an example more: data sets are larger than what was published.
     """
-    own = synset_codes(stems)
-    doubtful = np.flatnonzero((claims >= 0) & (claims != own))
-    if not len(doubtful) or synsets is None or labels is None:
-        return
-    labels = np.asarray(labels)
     codes = np.array(sorted(int(synset[1:]) for synset in synsets), np.int64)
     values = np.array([synsets[f"n{code:08d}"] for code in codes.tolist()], np.int64)
     slots = np.searchsorted(codes, claims[doubtful]).clip(0, len(codes) - 1)
@@ -227,12 +230,6 @@ def _require_claims(
             f" {_some(names[k] for k in wrong.tolist())}",
             hint="put them where they belong",
         )
-
-
-def _first_places(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the distinct values, ascending, and a place of each."""
-    known, first = np.unique(codes, return_index=True)
-    return known, first
 
 
 def _read_ids(names: NameColumn, split: str) -> NDArray[np.int64]:
