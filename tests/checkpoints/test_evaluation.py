@@ -188,9 +188,9 @@ def test_other_examples_are_refused(inception, world, aux, tmp_path):
         np.savez(other, **{**world.arrays, **{name: world.arrays[name][chosen] for name in names}})
         with pytest.raises(AlignmentError, match=f"they are not the {n} of the file"):
             evaluate(inception.model, str(other), path)
-    labels = world.arrays["test_labels"].copy()
+    labels = world.arrays["train_labels"].copy()
     labels[7] = 99
-    np.savez(other, **{**world.arrays, "test_labels": labels})
+    np.savez(other, **{**world.arrays, "train_labels": labels})
     with pytest.raises(ConfigError, match="a label 99, and the model has 10 classes"):
         evaluate(inception.model, str(other), path)
     with pytest.raises(ConfigError, match=r"images of the shape \[8, 8, 1\]"):
