@@ -36,7 +36,10 @@ def estimate(
         ),
     ] = 0.95,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse to estimate if there are such runs.")
+        bool,
+        typer.Option(
+            "--strict", help="Refuse runs that have not converged, or that memorize nothing."
+        ),
     ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Print how reliable the estimates are.")
@@ -46,15 +49,29 @@ def estimate(
 
     Stores of one sweep are merged; stores of several subset ratios give C-scores. Writes the
     published schema, with standard errors, intervals and counts. Any number of runs will do.
+    Runs whose masks seem inverted, or whose outcomes are not in one order, are refused.
     """
+    from memtools.errors import ConfigError
     from memtools.estimation import estimator, means
     from memtools.runs.store import open_stores
 
     stores = open_stores(directories)
-    if len({store.sweep.ratio for store in stores}) > 1:
-        estimator.c_scores(stores).save(out)
+    several = len({store.sweep.ratio for store in stores}) > 1
+    if several and of != "correctness":
+        raise ConfigError(
+            f"--of {of} is for stores of one subset ratio, and these have several",
+            hint="C-scores are averages of correctness: leave it out, or give stores of one ratio",
+        )
+    if report and (several or of != "correctness"):
+        made = "C-scores" if several else f"the {of}"
+        raise ConfigError(
+            f"--report is about memorization from correctness, not about {made}",
+            hint="leave it out, or estimate from correctness at one ratio",
+        )
+    if several:
+        estimator.c_scores(stores, converged=min_train_accuracy, strict=strict).save(out)
     elif of != "correctness":
-        means.estimate_means(stores, of).save(out)
+        means.estimate_means(stores, of, converged=min_train_accuracy, strict=strict).save(out)
     else:
         estimates = estimator.estimate(stores, converged=min_train_accuracy, strict=strict)
         estimates.save(out)
@@ -69,10 +86,10 @@ def _report(stores: Sequence[RunStore], estimates: Estimates) -> None:
 
     from memtools.estimation import reliability
     from memtools.estimation.bits import Outcomes
-    from memtools.estimation.estimator import unique_runs
+    from memtools.estimation.run_checks import examples_of, unique_runs
     from memtools.estimation.statistics import Statistics
 
-    sweep, examples = stores[0].sweep, stores[0].examples
+    sweep, examples = stores[0].sweep, examples_of(stores)
     outcomes = Outcomes.of(unique_runs(stores), sweep.n_train, sweep.n_test)
     statistics = Statistics.empty(examples, sweep.n_train, sweep.n_test).add(outcomes)
     lines = [f"runs: {outcomes.n_runs}"]

@@ -14,26 +14,27 @@ once to float64 and once to float32. Without a run on one side: NaN.
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from memtools.errors import ConfigError, SweepError
+from memtools.errors import ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
 from memtools.estimation.bits import Outcomes
 from memtools.estimation.intervals import newcombe, standard_error
+from memtools.estimation.run_checks import CONVERGED as CONVERGED
+from memtools.estimation.run_checks import Gate as Gate
+from memtools.estimation.run_checks import examples_of as examples_of
+from memtools.estimation.run_checks import one_sweep as one_sweep
+from memtools.estimation.run_checks import unique_runs as unique_runs
 from memtools.estimation.statistics import Statistics
-from memtools.runs.record import RunRecord
 from memtools.runs.store import RunStore, Sweep
 
-CONVERGED = 0.95  # of the median run's training accuracy inside its subset
 DEFINITION = "by class; standard errors by Agresti & Caffo, 95 % intervals by Newcombe;"
 PAPER = "Feldman & Zhang 2020, arXiv:2008.03703"
-_log = logging.getLogger("memtools.estimation")
 
 
 def estimate(
@@ -41,21 +42,29 @@ def estimate(
 ) -> Estimates:
     """Memorization and influence by class, with errors and counts, from runs of one sweep.
 
-    stores: of the same configuration; a run that two of them have counts once. converged: runs
-    whose training accuracy is below this share of the median run's are named in a warning, and in
-    the doubt that goes with the estimates.
+    Args:
+        stores: Of the same configuration and examples; a run that two of them have counts once.
+        converged: Runs whose training accuracy is below this share of the median run's are named
+            in a warning, and in the doubt that goes with the estimates.
+        strict: Refuse such runs, and runs that memorize nothing.
 
-    Raises ConfigError for stores of different sweeps or without runs; SweepError, with
-    `strict`, if a run has not converged.
+    Returns:
+        Estimates under their published names, with standard errors, intervals and counts.
+
+    Raises:
+        ConfigError: Stores are of different sweeps or examples, or without runs, or all runs
+            have one subset.
+        RecordError: The runs cannot be right (memtools.runs.plausibility).
+        SweepError: With `strict`, a run has not converged.
     """
-    sweep = one_sweep(stores)
-    gate = Gate(converged)
-    outcomes = Outcomes.of(gate.watch(unique_runs(stores)), sweep.n_train, sweep.n_test)
+    gate = Gate(stores, converged)
+    sweep = stores[0].sweep
+    outcomes = Outcomes.of(gate.watch(unique_runs(stores)), *_sizes(sweep))
     doubt = gate.close(strict=strict)
-    examples = stores[0].examples
-    statistics = Statistics.empty(examples, sweep.n_train, sweep.n_test).add(outcomes)
+    gate.require_contrast()
+    statistics = Statistics.empty(gate.examples, *_sizes(sweep)).add(outcomes)
     about = describe(stores, statistics.n_runs, DEFINITION)
-    return finish(statistics, examples, dataclasses.replace(about, doubt=doubt))
+    return finish(statistics, gate.examples, dataclasses.replace(about, doubt=doubt))
 
 
 def finish(statistics: Statistics, examples: ExampleIndex, about: About) -> Estimates:
@@ -86,98 +95,74 @@ def finish(statistics: Statistics, examples: ExampleIndex, about: About) -> Esti
     return Estimates(arrays, about)
 
 
-def c_scores(stores: Sequence[RunStore]) -> Scores:
+def c_scores(
+    stores: Sequence[RunStore], *, converged: float = CONVERGED, strict: bool = False
+) -> Scores:
     """Consistency scores: held-out correctness, averaged over subset ratios, float32 [n_train].
 
-    stores: one or more for each ratio, of the same recipe. NaN for an example that was never
-    held out at one of them. Source: Jiang et al. 2021, arXiv:2002.03206, sec. 2.
+    NaN for an example that was never held out at one of them. Source: Jiang et al. 2021,
+    arXiv:2002.03206, sec. 2.
+
+    Args:
+        stores: One or more for each ratio, of the same recipe.
+        converged: Runs whose training accuracy is below this share of the median run's, of the
+            same ratio, are named in a warning and in the doubt that goes with the scores.
+        strict: Refuse such runs.
+
+    Returns:
+        The scores of all training examples.
+
+    Raises:
+        ConfigError: Stores differ in more than their ratio, or one is without runs.
+        RecordError: The runs of a ratio cannot be right.
+        SweepError: With `strict`, a run has not converged.
     """
-    by_ratio: dict[float, list[RunStore]] = {}
-    for store in stores:
-        by_ratio.setdefault(store.sweep.ratio, []).append(store)
-    recipes = {dataclasses.replace(store.sweep, ratio=0.0).digest for store in stores}
-    if len(recipes) != 1:
-        raise ConfigError(
-            "these stores are of different data sets or recipes", hint="C-scores need one recipe"
-        )
-    rates = []
-    for group in by_ratio.values():
-        sweep = one_sweep(group)
-        outcomes = Outcomes.of(unique_runs(group), sweep.n_train, sweep.n_test)
+    by_ratio = _by_ratio(stores)
+    rates, doubts, n_runs = [], [], 0
+    for ratio, group in by_ratio.items():
+        gate = Gate(group, converged)
+        outcomes = Outcomes.of(gate.watch(unique_runs(group)), *_sizes(group[0].sweep))
+        if doubt := gate.close(strict=strict):
+            doubts.append(f"ratio {ratio:g}: {doubt}")
         held_out = outcomes.n_runs - outcomes.mask.totals()
         right = outcomes.train_correct.totals() - outcomes.mask.both(outcomes.train_correct)
         with np.errstate(invalid="ignore"):
             rates.append(right / held_out)
-    ratios = ", ".join(f"{ratio:g}" for ratio in sorted(by_ratio))
+        n_runs += outcomes.n_runs
+    ratios = ", ".join(f"{ratio:g}" for ratio in by_ratio)
     about = dataclasses.replace(
-        describe(stores, sum(map(len, stores)), ""),
-        definition=f"held-out correctness averaged over the subset ratios {ratios}",
+        describe(stores, n_runs, ""),
+        definition=f"held-out correctness averaged over the subset ratios {ratios}, {n_runs} runs",
         direction="high C-score = typical",
         paper="Jiang et al. 2021, arXiv:2002.03206",
+        doubt="; ".join(doubts),
     )
+    examples = examples_of(stores)
     values = np.mean(rates, axis=0).astype(np.float32)
-    examples = stores[0].examples
     return Scores(about, "c_score", values, examples.labels, examples.filenames)
 
 
-def unique_runs(stores: Sequence[RunStore]) -> Iterator[RunRecord]:
-    """All records of several stores; a run that is in two must be the same in both."""
-    seen: dict[int, str] = {}
-    for store in stores:
-        for record in store:
-            run_id = record.spec.run_id
-            if run_id not in seen:
-                seen[run_id] = record.digest
-                yield record
-            elif seen[run_id] != record.digest:
-                raise ConfigError(
-                    f"run {run_id} of {store.root} is not that of another store",
-                    hint="stores of one sweep have one record for each run: which is right?",
-                )
+def _by_ratio(stores: Sequence[RunStore]) -> dict[float, list[RunStore]]:
+    """Return the stores of each ratio, ascending; ConfigError if more than the ratio differs.
 
-
-class Gate:
-    """Looks at the training accuracy of each run, and names those that did not converge."""
-
-    def __init__(self, share: float) -> None:
-        self._share = share
-        self._accuracies: dict[int, float] = {}
-
-    def watch(self, records: Iterable[RunRecord]) -> Iterator[RunRecord]:
-        """The same records."""
-        for record in records:
-            self._accuracies[record.spec.run_id] = record.accuracy_in
-            yield record
-
-    def close(self, *, strict: bool) -> str:
-        """Words about the runs below the bar, after a warning; SweepError instead, if `strict`."""
-        if not self._accuracies:
-            return ""
-        bar = self._share * float(np.median(list(self._accuracies.values())))
-        low = sorted(run for run, accuracy in self._accuracies.items() if accuracy < bar)
-        if not low:
-            return ""
-        shown = ", ".join(f"{run} ({self._accuracies[run]:.3f})" for run in low[:20])
-        rest = f" and {len(low) - 20} more" if len(low) > 20 else ""
-        what = (
-            f"{len(low)} of {len(self._accuracies)} runs have a training accuracy below"
-            f" {bar:.3f}: {shown}{rest}"
-        )
-        if strict:
-            raise SweepError(
-                what, failed_run_ids=low, hint="train them longer, or take them out of the store"
-            )
-        _log.warning("%s; scores of half-trained models are no estimates", what)
-        return what
-
-
-def one_sweep(stores: Sequence[RunStore]) -> Sweep:
-    """The sweep that all stores are of."""
+    The configuration of a sweep holds the ratio, too.
+    """
     if not stores:
         raise ConfigError("there is no store to estimate from", hint="name one or more")
     for store in stores[1:]:
-        stores[0].require_same(store)
-    return stores[0].sweep
+        try:
+            stores[0].require_same(store, ratio=False)
+        except ConfigError as error:
+            raise ConfigError(
+                f"these stores are of different data sets or recipes: {error}",
+                hint="C-scores need one recipe, in which only the ratio differs",
+            ) from error
+    ratios = sorted({store.sweep.ratio for store in stores})
+    return {ratio: [each for each in stores if each.sweep.ratio == ratio] for ratio in ratios}
+
+
+def _sizes(sweep: Sweep) -> tuple[int, int]:
+    return sweep.n_train, sweep.n_test
 
 
 def _difference(n_runs: int, n_in: Array, both: Array, correct: Array) -> Array:

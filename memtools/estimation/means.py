@@ -18,10 +18,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from memtools.errors import ConfigError
+from memtools.errors import ConfigError, RecordError
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
-from memtools.estimation.estimator import describe, one_sweep, unique_runs
+from memtools.estimation.estimator import describe
+from memtools.estimation.run_checks import CONVERGED, Gate, unique_runs
 from memtools.estimation.statistics import Classes, classes_of
 from memtools.runs.record import RunRecord
 from memtools.runs.store import RunStore
@@ -45,17 +46,37 @@ class Means:
     joint: dict[int, Array]
 
 
-def estimate_means(stores: Sequence[RunStore], quantity: Quantity) -> Estimates:
+def estimate_means(
+    stores: Sequence[RunStore],
+    quantity: Quantity,
+    *,
+    converged: float = CONVERGED,
+    strict: bool = False,
+) -> Estimates:
     """Memorization and influence by class of a number that the records carry.
 
-    Raises ConfigError if a record does not carry it, or for stores of different sweeps.
+    Args:
+        stores: Of the same configuration and examples.
+        quantity: Which of their numbers.
+        converged: As for `memtools.estimate`.
+        strict: As for `memtools.estimate`.
+
+    Returns:
+        Estimates of that quantity, with standard errors and counts.
+
+    Raises:
+        ConfigError: A record does not carry it, or what `memtools.estimate` raises it for.
+        RecordError: A number is NaN or infinite, or the runs cannot be right.
+        SweepError: With `strict`, a run has not converged.
     """
-    sweep, examples = one_sweep(stores), stores[0].examples
-    classes = classes_of(examples)
-    sums = _sum(unique_runs(stores), quantity, classes, sweep.n_train, sweep.n_test)
-    if sums.n_runs == 0:
-        raise ConfigError("there is no run to estimate from", hint="train some, or import them")
-    return _finish(sums, classes, examples, stores, quantity)
+    gate = Gate(stores, converged)
+    sweep, classes = stores[0].sweep, classes_of(gate.examples)
+    records = gate.watch(unique_runs(stores))
+    sums = _sum(records, quantity, classes, sweep.n_train, sweep.n_test)
+    doubt = gate.close(strict=strict)
+    gate.require_contrast()
+    made = _finish(sums, classes, gate.examples, stores, quantity)
+    return dataclasses.replace(made, about=dataclasses.replace(made.about, doubt=doubt))
 
 
 def _sum(
@@ -80,6 +101,7 @@ def _sum(
                 f"run {record.spec.run_id} carries no {quantity}",
                 hint="estimate from correctness, or train again and keep it",
             )
+        _require_finite(record.spec.run_id, quantity, train, test)
         values = train.astype(np.float64)
         squares = np.rint(values**2 * _SQUARES) / _SQUARES
         n_runs, n_in = n_runs + 1, n_in + record.mask
@@ -93,6 +115,19 @@ def _sum(
     if waiting:
         multiply()
     return Means(n_runs, n_in, total, inside, total_squares, inside_squares, test_total, joint)
+
+
+def _require_finite(run_id: int, quantity: Quantity, train: Array, test: Array) -> None:
+    """Raise RecordError for a number that no mean can be taken of."""
+    for what, values in (("training", train), ("test", test)):
+        low, high = (0, 1) if quantity == "probability" else (-np.inf, np.inf)
+        wrong = ~np.isfinite(values) | (values < low) | (values > high)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise RecordError(
+                f"run {run_id}: the {quantity} of {what} example {at} is {values[at]:g}",
+                hint="estimate from correctness, or run that run again",
+            )
 
 
 def _finish(

@@ -27,7 +27,8 @@ from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
 from memtools.estimation import counts
 from memtools.estimation.bits import Outcomes, RunBits
-from memtools.estimation.estimator import describe, finish, one_sweep, unique_runs
+from memtools.estimation.estimator import describe, finish
+from memtools.estimation.run_checks import Gate, unique_runs
 from memtools.estimation.statistics import Statistics
 from memtools.progress import bars
 from memtools.runs.store import RunStore
@@ -114,13 +115,17 @@ def high_influence(
     """All high-influence pairs, across classes: mem >= min_mem and infl >= min_infl.
 
     Feldman & Zhang (2020, sec. 3) look at pairs of one class; here every pair is looked at.
-    engine: as for `scan`.
+    engine: as for `scan`. Raises what `memtools.estimate` raises for runs that cannot be right.
     """
-    sweep = one_sweep(stores)
-    outcomes = Outcomes.of(unique_runs(stores), sweep.n_train, sweep.n_test)
-    bare = Statistics.empty(stores[0].examples.without_labels(), sweep.n_train, sweep.n_test)
+    gate = Gate(stores)
+    sweep, examples = stores[0].sweep, gate.examples
+    outcomes = Outcomes.of(gate.watch(unique_runs(stores)), sweep.n_train, sweep.n_test)
+    doubt = gate.close()
+    gate.require_contrast()
+    bare = Statistics.empty(examples.without_labels(), sweep.n_train, sweep.n_test)
     about = describe(stores, outcomes.n_runs, "across classes;")
-    memorization = finish(bare.add(outcomes), stores[0].examples, about).memorization
+    about = dataclasses.replace(about, doubt=doubt)
+    memorization = finish(bare.add(outcomes), examples, about).memorization
     rows = np.flatnonzero(memorization >= min_mem)
     pairs = scan(outcomes, least=min_infl, rows=rows, engine=engine).pairs
     helps = pairs.influence > 0

@@ -11,37 +11,37 @@
     margins   datamodels' masks [n_runs, n_train] with margins of train and test, npy:
               right is a margin above 0; the margins are kept
 
-Importing the same again changes nothing, and an interrupted import goes on.
+Nothing is written before all runs are read, and found plausible (memtools.runs.plausibility).
+Importing the same again changes nothing, and an interrupted import goes on. A run that is given
+twice is taken once.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memtools.errors import ConfigError, RecordError
-from memtools.estimates.about import About
+from memtools.errors import RecordError
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
 from memtools.progress import bars
+from memtools.runs.imported_runs import Importer, Outcome, finished
 from memtools.runs.ordering import Ordering
-from memtools.runs.record import RunRecord, RunSpec
-from memtools.runs.store import RunStore, Sweep
+from memtools.runs.store import RunStore
 
 MAX_AUX = 256 << 20  # bytes of the arrays of one run; ImageNet's have 40 MB
 _AUX = re.compile(r"(?:.*/)?(\d+(?:\.\d+)?)/(\d+)/aux_arrays\.npz")
 _STACKED = ("trainset_mask", "trainset_correctness", "testset_correctness")
-_HINT = "get the file again; what was imported before it is kept"
-
+_HINT = "get the file again, then import all of them"
 
 _DAMAGE = (  # what NumPy and zipfile raise for an npz that is none
     AttributeError,
@@ -58,38 +58,27 @@ _DAMAGE = (  # what NumPy and zipfile raise for an npz that is none
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """One run as it was found: bool [n_train], [n_train], [n_test]; margins where known."""
-
-    run_id: int
-    mask: Array
-    train_correct: Array
-    test_correct: Array
-    train_margin: Array | None = None
-    test_margin: Array | None = None
-
-
 def import_aux(
     source: Path, root: Path, *, dataset: str, order: str, examples: ExampleIndex | None = None
 ) -> list[RunStore]:
     """Runs of the released layout, from a directory; a store for each ratio in `root`.
 
-    Raises RecordError naming the file that is damaged.
+    Raises RecordError naming the file that is damaged, or the ratio whose runs cannot be right.
     """
     importer = AuxImporter(root, dataset, order, examples)
     with bars("runs") as show:
         for count, (name, data) in enumerate(_in_directory(source), 1):
             if found := run_of(name):
                 ratio, run_id = found
-                importer.put(ratio, read_aux(name, run_id, data))
+                importer.hold(ratio, read_aux(name, run_id, data))
                 show(source.name, count, None)
-    if not importer.stores:
+    stores = importer.publish()
+    if not stores:
         raise RecordError(
             f"{source} holds no <ratio>/<run>/aux_arrays.npz",
             hint="give the directory above the ratios; of an archive: memtools checkpoints aux",
         )
-    return importer.stores
+    return stores
 
 
 def import_stacked(
@@ -100,17 +89,20 @@ def import_stacked(
     order: str,
     examples: ExampleIndex | None = None,
 ) -> RunStore:
-    """Runs out of npz files, numbered in the order of the files' names and their rows."""
-    importer = Importer(root, dataset, order, {"source": "stacked"}, examples)
+    """Runs out of npz files, numbered in the order of the files' names and their rows.
+
+    Raises RecordError for a damaged file, or runs that cannot be right.
+    """
+    importer = Importer(root, dataset, order, {"source": "stacked"}, examples, numbered=True)
     run_id = 0
     for path in sorted(files):
         columns = [np.atleast_2d(_yes_or_no(path, name)) for name in _STACKED]
         if len({len(column) for column in columns}) != 1:
             raise RecordError(f"{path}: the arrays have different numbers of runs", hint=_HINT)
         for rows in zip(*columns, strict=True):
-            importer.add(Outcome(run_id, *rows))
+            importer.hold(Outcome(run_id, *rows))
             run_id += 1
-    return importer.finished(files)
+    return finished(importer, files)
 
 
 def import_margins(
@@ -123,7 +115,10 @@ def import_margins(
     order: str,
     examples: ExampleIndex | None = None,
 ) -> RunStore:
-    """Runs out of npy files [n_runs, n]; a margin above 0 is right. They are mapped, not read."""
+    """Runs out of npy files [n_runs, n]; a margin above 0 is right. They are mapped, not read.
+
+    Raises RecordError for a damaged file, or runs that cannot be right.
+    """
     mask, test, train = (_mapped(path) for path in (masks, margins, train_margins))
     if not len(mask) == len(test) == len(train):
         raise RecordError(
@@ -131,16 +126,22 @@ def import_margins(
             f" {len(train)} runs",
             hint="give the three files of one set of runs",
         )
-    importer = Importer(root, dataset, order, {"source": "margins"}, examples)
-    for run_id, (chosen, of_test, of_train) in enumerate(zip(mask, test, train, strict=True)):
+    importer = Importer(root, dataset, order, {"source": "margins"}, examples, numbered=True)
+    for run_id, (of_test, of_train) in enumerate(zip(test, train, strict=True)):
         for path, row in ((margins, of_test), (train_margins, of_train)):
             if not np.isfinite(row).all():
                 raise RecordError(f"{path}: a margin of run {run_id} is no number", hint=_HINT)
-        bits = _as_bool(chosen, f"{masks}, run {run_id}")
-        limit = np.finfo(np.float16).max
-        kept = [np.clip(row, -limit, limit).astype(np.float16) for row in (of_train, of_test)]
-        importer.add(Outcome(run_id, bits, of_train > 0, of_test > 0, *kept))
-    return importer.finished([masks])
+        again = functools.partial(_with_margins, run_id, masks, mask, train, test)
+        importer.hold(again(), again)
+    return finished(importer, [masks])
+
+
+def _with_margins(run_id: int, masks: Path, mask: Array, train: Array, test: Array) -> Outcome:
+    """Return one run out of arrays [n_runs, n] that are mapped."""
+    limit = np.finfo(np.float16).max
+    bits = _as_bool(mask[run_id], f"{masks}, run {run_id}")
+    kept = [np.clip(each[run_id], -limit, limit).astype(np.float16) for each in (train, test)]
+    return Outcome(run_id, bits, train[run_id] > 0, test[run_id] > 0, *kept)
 
 
 def run_of(name: str) -> tuple[str, int] | None:
@@ -211,9 +212,26 @@ class AuxImporter:
         return self._dataset, self._order, self._config
 
     def put(self, ratio: str, outcome: Outcome) -> None:
-        """One run, of `read_aux`; RecordError if it is of other examples than the first."""
-        if self._ordering:
-            outcome = self._ordering.applied(outcome)
+        """Write one run, of `read_aux`; RecordError if it is of other examples than the first."""
+        self._importer(ratio).add(self._ordered(outcome))
+
+    def hold(self, ratio: str, outcome: Outcome) -> None:
+        """Remember one run, of `read_aux`, until all are checked; raises what `put` raises."""
+        self._importer(ratio).hold(self._ordered(outcome))
+
+    def publish(self) -> list[RunStore]:
+        """Write all runs that were held, and return their stores.
+
+        Raises RecordError, before anything is written, if the runs of a ratio cannot be right.
+        """
+        for each in self._importers.values():
+            each.check()
+        return [store for each in self._importers.values() if (store := each.publish())]
+
+    def _ordered(self, outcome: Outcome) -> Outcome:
+        return self._ordering.applied(outcome) if self._ordering else outcome
+
+    def _importer(self, ratio: str) -> Importer:
         if ratio not in self._importers:
             self._importers[ratio] = Importer(
                 self._root / ratio,
@@ -223,69 +241,12 @@ class AuxImporter:
                 self._examples,
                 float(ratio),
             )
-        self._importers[ratio].add(outcome)
+        return self._importers[ratio]
 
     @property
     def stores(self) -> list[RunStore]:
         """Those that something was put into."""
         return [each.store for each in self._importers.values() if each.store]
-
-
-class Importer:
-    """Puts outcomes into a store that is begun with the first of them."""
-
-    def __init__(
-        self,
-        root: Path,
-        dataset: str,
-        order: str,
-        config: Mapping[str, str],
-        examples: ExampleIndex | None,
-        ratio: float | None = None,
-    ) -> None:
-        self.store: RunStore | None = None
-        self._root, self._dataset, self._order, self._config = root, dataset, order, config
-        self._examples = examples or ExampleIndex(About(), None, None, None, None)
-        self._ratio = ratio
-
-    def add(self, outcome: Outcome) -> None:
-        """One run; RecordError if it speaks of other examples than the first.
-
-        ConfigError if the labels are of another number of examples.
-        """
-        if self.store is None:
-            self.store = RunStore.create(self._root, self._sweep(outcome), self._examples)
-        self.store.add(
-            RunRecord(
-                RunSpec(outcome.run_id, self.store.sweep.digest),
-                outcome.mask,
-                outcome.train_correct,
-                outcome.test_correct,
-                train_margin=outcome.train_margin,
-                test_margin=outcome.test_margin,
-                facts={"imported": self._config["source"]},
-            )
-        )
-
-    def finished(self, sources: Iterable[Path]) -> RunStore:
-        """The store; RecordError if there was no run."""
-        if self.store is None:
-            raise RecordError(f"{next(iter(sources), '')} holds no run", hint=_HINT)
-        return self.store
-
-    def _sweep(self, outcome: Outcome) -> Sweep:
-        ratio = round(float(outcome.mask.mean()), 3) if self._ratio is None else self._ratio
-        n_train, n_test = len(outcome.mask), len(outcome.test_correct)
-        for what, column, n in (
-            ("training", self._examples.labels, n_train),
-            ("test", self._examples.test_labels, n_test),
-        ):
-            if column is not None and len(column) != n:
-                raise ConfigError(
-                    f"the runs speak of {n} {what} examples, the labels of {len(column)}",
-                    hint="give the labels of this data set, in the order of the runs",
-                )
-        return Sweep(self._dataset, self._order, ratio, n_train, n_test, "imported", self._config)
 
 
 def _in_directory(root: Path) -> Iterator[tuple[str, bytes]]:

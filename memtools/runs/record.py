@@ -106,17 +106,13 @@ class RunRecord:
 
     @property
     def digest(self) -> str:
-        """sha256 of subset and correctness: two records of one run are equal if this is."""
-        packed = (np.packbits(getattr(self, name)).tobytes() for name in BITS)
-        return hashlib.sha256(b"".join(packed)).hexdigest()
+        """sha256 of all arrays as they are kept: two records of one run are equal if this is."""
+        return _sha256(_packed(self))
 
 
 def write(record: RunRecord, path: Path) -> None:
     """Write a record as an npz, whole or not at all; its checksum is in it."""
-    arrays: dict[str, Array] = {name: np.packbits(getattr(record, name)) for name in BITS}
-    for name in SCORES:
-        if (scores := getattr(record, name)) is not None:
-            arrays[name] = scores.astype(np.float16, copy=False)
+    arrays = _packed(record)
     about = {
         "spec": dataclasses.asdict(record.spec),
         "n_train": len(record.mask),
@@ -148,6 +144,15 @@ def read(path: Path) -> RunRecord:
 
 
 _HINT = "take it away and run that run again"
+
+
+def _packed(record: RunRecord) -> dict[str, Array]:
+    """Return the arrays of a record as they are written: packed bits, float16."""
+    arrays: dict[str, Array] = {name: np.packbits(getattr(record, name)) for name in BITS}
+    for name in SCORES:
+        if (scores := getattr(record, name)) is not None:
+            arrays[name] = scores.astype(np.float16, copy=False)
+    return arrays
 
 
 def _mean(correct: Bits) -> float:

@@ -31,6 +31,8 @@ from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex, as_text
 from memtools.estimates.npz import Npz, write_npz
 from memtools.files import disk_errors, fsync_directory, write_atomically
+from memtools.runs.example_checks import check_examples, check_same_examples
+from memtools.runs.plausibility import require_plausible_record
 from memtools.runs.record import RunRecord, read, write
 
 _log = logging.getLogger("memtools.runs")
@@ -64,6 +66,11 @@ class Sweep:
         """sha256 of all of it, hex: records carry it."""
         return hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode()).hexdigest()
 
+    def without_ratio(self) -> Sweep:
+        """Return the same recipe with a ratio of 0, also in the configuration."""
+        config = {key: value for key, value in self.config.items() if key != "ratio"}
+        return dataclasses.replace(self, ratio=0.0, config=config)
+
     def _facts(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "config": dict(self.config)}
 
@@ -93,7 +100,11 @@ class RunStore:
 
     @classmethod
     def create(cls, root: Path, sweep: Sweep, examples: ExampleIndex) -> Self:
-        """The store of a directory, begun if it is new; ConfigError if it holds another sweep."""
+        """The store of a directory, begun if it is new.
+
+        Raises ConfigError if it holds another sweep, or other labels or names than those given.
+        """
+        check_examples(examples, sweep.n_train, sweep.n_test, str(root))
         if (root / "sweep.toml").exists():
             store = cls.open(root)
             if store.sweep != sweep:
@@ -101,6 +112,7 @@ class RunStore:
                     f"{root} holds runs of another sweep: {_difference(store.sweep, sweep)}",
                     hint="choose another directory, or the configuration in its sweep.toml",
                 )
+            store.require_examples(examples)
             return store
         with disk_errors(root):
             for directory in ("records", "failed", "quarantine"):
@@ -140,10 +152,12 @@ class RunStore:
     def add(self, record: RunRecord) -> None:
         """Publish a record. Once: the same again is nothing, another one is refused.
 
-        Raises RecordError for a record of another sweep or another size; BusyError if a
-        different record of this run is there, as when two drivers work on one store.
+        Raises RecordError for a record of another sweep or another size, or one whose mask seems
+        inverted; BusyError if a different record of this run is there, as when two drivers work
+        on one store.
         """
         self._require_ours(record)
+        require_plausible_record(record, str(self.root))
         path = self.path(record.spec.run_id)
         temporary = path.with_name(f"{path.stem}.{os.getpid()}.part")
         with disk_errors(path):
@@ -208,12 +222,28 @@ class RunStore:
             self.add(record)
         return len(set(self.run_ids()) - before)
 
-    def require_same(self, other: RunStore) -> None:
-        """Raise ConfigError unless both stores are of one sweep."""
-        if other.sweep != self.sweep:
+    def require_same(self, other: RunStore, *, ratio: bool = True) -> None:
+        """Raise ConfigError unless both stores are of one sweep and the same examples.
+
+        ratio: whether the share of examples in a subset must be the same, too.
+        """
+        ours, theirs = (
+            store.sweep if ratio else store.sweep.without_ratio() for store in (self, other)
+        )
+        if ours != theirs:
             raise ConfigError(
-                f"{other.root} holds runs of another sweep: {_difference(self.sweep, other.sweep)}",
+                f"{other.root} holds runs of another sweep: {_difference(ours, theirs)}",
                 hint="only runs of one configuration belong together",
+            )
+        check_same_examples(self.examples, other.examples, str(self.root))
+
+    def require_examples(self, examples: ExampleIndex) -> None:
+        """Raise ConfigError unless labels and names that are given are those of the store."""
+        check_same_examples(self.examples, examples, str(self.root))
+        if lacking := sorted(examples.arrays.keys() - self.examples.arrays.keys()):
+            raise ConfigError(
+                f"{self.root} was begun without {', '.join(lacking)}",
+                hint="import all runs into another directory, with labels from the beginning",
             )
 
     def _require_ours(self, record: RunRecord) -> None:
@@ -240,7 +270,7 @@ class RunStore:
 def _difference(here: Sweep, there: Sweep) -> str:
     """The first thing that differs, in words."""
     ours, theirs = ({**s._facts(), **s.config} for s in (here, there))
-    for key in ours.keys() | theirs.keys():
+    for key in sorted(ours.keys() | theirs.keys()):
         if key != "config" and ours.get(key) != theirs.get(key):
             return f"{key} is {ours.get(key)!r} there, {theirs.get(key)!r} here"
     return "its configuration"

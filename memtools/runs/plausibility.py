@@ -1,0 +1,260 @@
+"""Checks of runs against what outcomes of real models look like: the mask, and one order.
+
+    counts = OutcomeCounts(n_train, n_test, labels, test_labels)
+    for record in counts.watch(store): ...
+    require_plausible(counts, "runs")        # RecordError if the runs cannot be right
+    doubt = missing_gap(counts)              # words, if nothing is memorized at all
+
+Two mistakes leave files that look right and numbers that are wrong: a mask that says which
+examples were held out in place of those that were trained on, and outcomes that were collected
+in the order of a shuffled loader, another one in each run. The first turns the sign of
+memorization; the second makes all of it 0.
+
+Both are found by counts: of each example, in how many runs it was in the subset, and right; of
+each run, how many examples it has, and got right, inside and outside. Every verdict is `ok`,
+`refused`, or `no power` where there are too few runs, examples or errors to tell.
+
+What these checks cannot see: outcomes of all runs in one and the same wrong order (compare the
+labels, or the accuracy by class); a part of the runs that is shuffled, among many that are not;
+masks that belong to other runs, for which `missing_gap` is the only sign.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memtools.errors import RecordError
+from memtools.estimates.npz import Array
+from memtools.runs import dispersion
+from memtools.runs.record import RunRecord
+
+INVERTED_Z = -6.0  # of the store; a fair store reaches it once in 10^9
+INVERTED_GAP = -0.005  # smaller differences are no danger to estimates
+RECORD_Z, RECORD_GAP = -10.0, -0.2  # of one record: a subset may be easier than the rest
+RATIO_TOLERANCE = 0.02
+SEEN_GAP = 0.02  # a gap that should be seen before its absence is worth a word
+MIN_RUNS, MIN_EXAMPLES = 10, 100  # for the spread: smaller stores give no verdict
+SPREAD_Z = (-4.5, 3.0)  # where chance alone puts the spread
+CORRELATIONS = (0.05, 0.004)  # least plausible between two runs, without and with a gap
+POWER_Z, POWER_PAIRS = 6.0, 20.0  # standard errors, and common errors, that those would make
+CLASS_RUNS, CLASS_Z = 32, 8.0  # runs whose accuracy by class is looked at; above it they follow it
+
+Split = Literal["training", "test"]
+
+
+class Outcomes(Protocol):
+    """Subset and correctness of one run: bool [n_train], [n_train], [n_test]."""
+
+    @property
+    def mask(self) -> Array: ...  # noqa: D102
+    @property
+    def train_correct(self) -> Array: ...  # noqa: D102
+    @property
+    def test_correct(self) -> Array: ...  # noqa: D102
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The result of one check. z: standard errors; effect: accuracy, or correlation of runs."""
+
+    result: Literal["ok", "refused", "no power"]
+    z: float = float("nan")
+    effect: float = float("nan")
+
+
+class OutcomeCounts:
+    """Counts by example and by run, of runs that are observed one after the other.
+
+    n_in, train_correct: int64 [n_train], runs with each training example, and right on it.
+    test_correct: int64 [n_test]. runs: a row (n_in, right, right inside, right on test examples)
+    for each run. Memory: 20 bytes for each example.
+    """
+
+    def __init__(
+        self,
+        n_train: int,
+        n_test: int,
+        labels: Array | None = None,
+        test_labels: Array | None = None,
+    ) -> None:
+        self.n_in, self.train_correct = np.zeros((2, n_train), np.int64)
+        self.test_correct = np.zeros(n_test, np.int64)
+        self._rows: list[list[int]] = []
+        self._classes: dict[Split, dispersion.ClassSpread | None] = {
+            "training": None if labels is None else dispersion.ClassSpread(labels),
+            "test": None if test_labels is None else dispersion.ClassSpread(test_labels),
+        }
+
+    def observe(self, run: Outcomes) -> None:
+        """Count one run."""
+        mask, correct, test = run.mask, run.train_correct, run.test_correct
+        self.n_in += mask
+        self.train_correct += correct
+        self.test_correct += test
+        if len(self._rows) < CLASS_RUNS:
+            for spread, outcomes in zip(self._classes.values(), (correct, test), strict=True):
+                if spread is not None:
+                    spread.observe(outcomes)
+        self._rows.append([int(np.count_nonzero(x)) for x in (mask, correct, mask & correct, test)])
+
+    def watch(self, records: Iterable[RunRecord]) -> Iterator[RunRecord]:
+        """Yield the same records, each of them counted."""
+        for record in records:
+            self.observe(record)
+            yield record
+
+    @property
+    def n_runs(self) -> int:
+        """The number of runs."""
+        return len(self._rows)
+
+    @property
+    def runs(self) -> NDArray[np.int64]:
+        """Return int64 [n_runs, 4]: examples inside, right, right inside, right of the test."""
+        return np.array(self._rows, np.int64).reshape(-1, 4)
+
+    @property
+    def accuracies(self) -> tuple[float, float]:
+        """The accuracy inside and outside the subsets, over all runs; NaN where there is none."""
+        n_in, right, both, _ = self.runs.sum(0).tolist()
+        n_out = self.n_runs * len(self.n_in) - n_in
+        nan = float("nan")
+        return both / n_in if n_in else nan, (right - both) / n_out if n_out else nan
+
+    @property
+    def ratio(self) -> float:
+        """The share of the training examples in a subset, over all runs; NaN without runs."""
+        size = self.n_runs * len(self.n_in)
+        return int(self.runs[:, 0].sum()) / size if size else float("nan")
+
+    def follows_classes(self, split: Split) -> bool:
+        """Return whether accuracies by class differ more than a shuffled order lets them."""
+        spread = self._classes[split]
+        return spread is not None and spread.z > CLASS_Z
+
+
+def require_plausible(counts: OutcomeCounts, where: str) -> None:
+    """Raise RecordError if runs have an inverted mask, or outcomes that are not in one order.
+
+    Args:
+        counts: Of all runs of a store.
+        where: What the runs are called in the message, such as the path of their store.
+    """
+    inside, outside = counts.accuracies
+    if check_mask(counts).result == "refused":
+        raise RecordError(
+            f"{where}: accuracy is {inside:.3f} inside the subsets and {outside:.3f} outside,"
+            f" over {counts.n_runs} runs: the mask seems inverted",
+            hint="invert the mask: it is true where the model was trained on the example",
+        )
+    splits: tuple[Split, Split] = ("training", "test")
+    for split in splits:
+        if check_order(counts, split).result == "refused":
+            raise RecordError(
+                f"{where}: over {counts.n_runs} runs the {split} examples differ no more in"
+                " accuracy than chance makes them: outcomes are not in one order: was the"
+                " evaluation loader shuffled?",
+                hint="evaluate without shuffling, or put each outcome at the place of its example",
+            )
+
+
+def require_ratio(counts: OutcomeCounts, ratio: float, where: str) -> None:
+    """Raise RecordError if the subsets hold another share of the examples than they should.
+
+    Args:
+        counts: Of all runs.
+        ratio: The share that the sweep, or the name of a directory, gives.
+        where: What the runs are called in the message.
+    """
+    found = counts.ratio
+    widest = max(found * (1 - found), ratio * (1 - ratio))
+    tolerance = RATIO_TOLERANCE + 5 * np.sqrt(widest / max(len(counts.n_in), 1))
+    if abs(found - ratio) > tolerance:  # independent draws differ; a wrong ratio differs more
+        raise RecordError(
+            f"{where}: the masks hold {found:.1%} of the training examples, the ratio is {ratio:g}",
+            hint="put the runs under the ratio that their subsets have",
+        )
+
+
+def require_plausible_record(record: RunRecord, where: str) -> None:
+    """Raise RecordError for a record that is far less accurate inside its subset than outside.
+
+    One run alone shows it only where the difference is large, and the examples many.
+    """
+    n, n_in = len(record.mask), int(np.count_nonzero(record.mask))
+    if n_in in (0, n):
+        return
+    right = np.count_nonzero(record.train_correct)
+    both = np.count_nonzero(record.mask & record.train_correct)
+    inside, outside = both / n_in, (right - both) / (n - n_in)
+    if inside - outside > RECORD_GAP:
+        return
+    error = np.sqrt(right * (n - right) / n / n_in / (n - n_in))
+    if inside - outside <= RECORD_Z * error:
+        raise RecordError(
+            f"{where}: run {record.spec.run_id} has accuracy {inside:.3f} inside its subset and"
+            f" {outside:.3f} outside: the mask seems inverted",
+            hint="invert the mask: it is true where the model was trained on the example",
+        )
+
+
+def check_mask(counts: OutcomeCounts) -> Verdict:
+    """Compare accuracy inside and outside, within each example and each run.
+
+    Refused is a difference that is negative, and by far more than chance makes it.
+    """
+    gap, error = dispersion.gap(counts.n_in, counts.train_correct, counts.runs)
+    if not error > 0 or -INVERTED_Z * error > 0.5:
+        return Verdict("no power")
+    inside, outside = counts.accuracies
+    refused = gap < INVERTED_Z * error and gap < INVERTED_GAP and inside < outside
+    return Verdict("refused" if refused else "ok", gap / error, gap)
+
+
+def check_order(counts: OutcomeCounts, split: Split) -> Verdict:
+    """Compare the spread of accuracy over examples with that of shuffled outcomes.
+
+    Examples of real data differ in difficulty, so that two runs are right on the same examples
+    more often than their accuracies say; after a permutation in each run they are not. Refused is
+    a spread within chance although the least correlation that is plausible would stand out. Runs
+    whose training outcomes follow the mask may differ little beyond it, so less is asked of them;
+    outcomes that follow the classes are in order.
+    """
+    if split == "test":
+        found = dispersion.test_spread(counts.test_correct, counts.runs)
+        least = CORRELATIONS[0]
+    else:
+        found = dispersion.training_spread(counts.n_in, counts.train_correct, counts.runs)
+        gap, error = dispersion.gap(counts.n_in, counts.train_correct, counts.runs)
+        least = CORRELATIONS[1] if error > 0 and gap > 4 * error else CORRELATIONS[0]
+    n = len(counts.test_correct if split == "test" else counts.n_in)
+    weak = least * found.scale < max(POWER_Z * found.error, 2 * POWER_PAIRS)
+    if not found.error > 0:
+        return Verdict("no power")
+    z = found.excess / found.error
+    if counts.n_runs < MIN_RUNS or n < MIN_EXAMPLES or weak:
+        return Verdict("no power", z, found.excess / found.scale)
+    by_chance = SPREAD_Z[0] < z < SPREAD_Z[1] and not counts.follows_classes(split)
+    return Verdict("refused" if by_chance else "ok", z, found.excess / found.scale)
+
+
+def missing_gap(counts: OutcomeCounts) -> str:
+    """Return a caveat if accuracy inside the subsets is not above that outside; "" otherwise.
+
+    Models that memorize nothing are legitimate; so are their estimates, which are all near 0.
+    Without enough outcomes to see a gap of .02 there is no caveat.
+    """
+    gap, error = dispersion.gap(counts.n_in, counts.train_correct, counts.runs)
+    if not error > 0 or 5 * error > SEEN_GAP or gap > 3 * error:
+        return ""
+    inside, outside = counts.accuracies
+    return (
+        f"accuracy inside the subsets ({inside:.4f}) is not above that outside ({outside:.4f})"
+        f" over {counts.n_runs} runs: either nothing is memorized, or the masks are not those of"
+        " these outcomes"
+    )
