@@ -167,6 +167,17 @@ def test_image_folders_and_imagenet_give_paths_and_labels():
     assert listing_of(samples).labels.tolist() == [0, 1]
 
 
+def test_data_sets_of_users_give_their_lists_of_files_or_their_labels():
+    own = types.SimpleNamespace(image_paths=["x/1.png", "x/2.png"], labels=[3, 4], transform=None)
+    listing = listing_of(own)
+    assert list(listing.names) == ["x/1.png", "x/2.png"] and listing.labels.tolist() == [3, 4]
+    listing = listing_of(types.SimpleNamespace(targets=Tensor([5, 6])))
+    assert listing.labels.tolist() == [5, 6] and listing.names is None
+    around = Wrapper(cifar())
+    around.targets = around.dataset.targets
+    assert len(listing_of(around).index) == 50_000  # not its labels alone
+
+
 def test_subsets_of_subsets_keep_official_positions():
     data = cifar(CIFAR100)
     chosen = np.random.default_rng(0).permutation(50_000)[:45_000]

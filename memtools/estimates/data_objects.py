@@ -27,7 +27,7 @@ from memtools.estimates.wrapped_data import read_composed, read_wrapper
 _HINT = "give file names, an ImageFolder, a Subset of it, a path, or images"
 _TEXT = (str, bytes, os.PathLike)
 _SPLITS = {"train", "test", "val", "validation", "valid", "dev"}
-_OWN = ("samples", "imgs", "data", "_samples", "_image_files")
+_OWN = ("samples", "imgs", "data", "_samples", "_image_files", "image_paths")
 
 
 def read_object(source: Any) -> Listing:

@@ -51,6 +51,8 @@ def as_texts(names: Any) -> Sequence[str]:
     """Return names as text; ConfigError for anything that is not text, bytes or a path."""
     if isinstance(names, NameColumn):
         return names
+    if isinstance(names, np.ndarray) and names.dtype.kind in "SU" and names.ndim == 1:
+        return NameColumn.from_array(names)
     values = names.tolist() if isinstance(names, np.ndarray) else list(names)
     others = {kind for kind in set(map(type, values)) if not issubclass(kind, _TEXT)}
     if others:
@@ -122,21 +124,20 @@ def as_images(images: Any) -> Array:
     )
 
 
-def as_positions(positions: Any, n: int | None = None) -> NDArray[np.int64]:
-    """Return positions as int64 [m].
+def as_indices(indices: Any, n: int) -> NDArray[np.int64]:
+    """Return the indices of a subset as positions in what it is a subset of.
 
     Args:
-        positions: Whole numbers, in any sequence or tensor.
-        n: The number of examples that they point into; negative ones count from its end. None
-            where it is not known: then they must not be negative.
+        indices: Whole numbers, in any sequence or tensor; negative ones count from the end.
+        n: The number of examples that they point into.
 
     Returns:
-        The positions, int64 [m], none negative.
+        int64 [m], from 0 to n - 1.
 
     Raises:
-        ConfigError: They are a mask, not whole numbers, or beyond `n`.
+        ConfigError: They are a mask, not whole numbers, or outside of the examples.
     """
-    found = to_array(positions)
+    found = to_array(indices)
     if found.dtype.kind == "b":
         raise ConfigError(
             f"the indices are a mask of {len(found):,} truth values",
@@ -149,11 +150,10 @@ def as_positions(positions: Any, n: int | None = None) -> NDArray[np.int64]:
             f"the indices are {found.dtype} {list(found.shape)}", hint="indices are integers [m]"
         )
     whole = found.astype(np.int64)
-    least = 0 if n is None else -n
-    outside = np.flatnonzero((whole < least) | (n is not None and whole >= n))
+    outside = np.flatnonzero((whole < -n) | (whole >= n))
     if len(outside):
         raise ConfigError(
-            f"index {whole[outside[0]]} is outside of the {n or 0:,} examples",
+            f"index {whole[outside[0]]} is outside of the {n:,} examples",
             hint="are these indices of another data set?",
         )
-    return np.where(whole < 0, whole + (n or 0), whole)
+    return np.where(whole < 0, whole + n, whole)

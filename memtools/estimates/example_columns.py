@@ -6,6 +6,7 @@ Rows of TFDS and of PyTorch loaders, dicts of columns, data frames and npz files
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from memtools.errors import ConfigError
 from memtools.estimates import columns as roles
-from memtools.estimates.example_arrays import as_images, as_labels, as_positions, as_texts, to_array
+from memtools.estimates.example_arrays import as_images, as_labels, as_texts, to_array
 from memtools.estimates.listing import Listing
 from memtools.estimates.names import NameColumn
 from memtools.estimates.npz import Array
@@ -42,7 +43,10 @@ def read_columns(columns: Mapping[str, Any], what: str) -> Listing:
     names = next((folded[name] for name in NAMES if _is_names(name, folded.get(name))), None)
     labels = next((folded[name] for name in LABELS if is_numeric(folded.get(name))), None)
     images = next((folded[name] for name in IMAGES if is_pixels(folded.get(name))), None)
-    index = next((folded[name] for name in roles.POSITIONS if is_numeric(folded.get(name))), None)
+    index = None
+    if names is None and images is None:  # beside names, a number may count anything
+        numbers = (folded[name] for name in roles.POSITIONS if is_numeric(folded.get(name)))
+        index = next(numbers, None)
     if names is None and labels is None and images is None and index is None:
         raise ConfigError(
             f"{what} has no column of names, labels, images or positions: its columns are"
@@ -53,7 +57,7 @@ def read_columns(columns: Mapping[str, Any], what: str) -> Listing:
         names=None if names is None else as_texts(names),
         labels=None if labels is None else as_labels(labels),
         images=None if images is None else as_images(images),
-        index=None if index is None else as_positions(index),
+        index=None if index is None else roles.as_positions(to_array(index).reshape(-1), what),
         what=what,
     )
 
@@ -102,7 +106,7 @@ def is_text(column: Any) -> bool:
         return True
     if isinstance(column, np.ndarray) and column.dtype.kind in "SU":
         return column.ndim == 1
-    return isinstance(_first(column), (str, bytes))
+    return isinstance(_first(column), (str, bytes, os.PathLike))
 
 
 def is_numeric(column: Any) -> bool:

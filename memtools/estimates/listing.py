@@ -24,7 +24,8 @@ class Listing:
         labels: int64 [n], or None.
         images: uint8 [n, height, width, channels], or None.
         index: The position of each example in the canonical order `order`, int64 [n], or None.
-        order: The order in which `index` counts: `official`, `tfds` or empty.
+        order: The order in which `index` counts: `official` or `tfds`; empty where the user has to
+            declare it.
         dataset: The name of the data set, such as `cifar100`; empty where it is not known.
         split: `train` or `test`; empty where it is not known.
         what: A short description for messages, such as `torchvision CIFAR100, Subset`.

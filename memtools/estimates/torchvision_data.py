@@ -15,6 +15,7 @@ import numpy as np
 
 from memtools.errors import ConfigError
 from memtools.estimates.example_arrays import as_images, as_labels, as_texts, to_array
+from memtools.estimates.example_columns import is_text
 from memtools.estimates.listing import Listing
 from memtools.estimates.npz import Array
 
@@ -33,7 +34,10 @@ _MODULE = re.compile(r"(torchvision\.datasets|medmnist)(\.|$)")
 _SPLITS = {"train": "train", "test": "test", "val": "test"}
 _SAMPLES = ("samples", "imgs", "_samples")
 _LABELS = ("targets", "labels", "_labels")
-_FILES = ("_image_files", "_images")
+_FILES = (
+    *("_image_files", "_images", "image_files", "image_paths", "img_paths", "filenames", "files"),
+    *("paths", "names"),
+)
 
 
 def library_class(source: Any) -> tuple[str, str]:
@@ -52,8 +56,8 @@ def read_attributes(source: Any) -> Listing | None:
     """Return what the attributes of a data set object say; None if it has none that we know.
 
     Args:
-        source: An object with `.samples` (ImageFolder), `.data` and `.targets` (CIFAR, MNIST), or
-            `.imgs` and `.labels` (medmnist).
+        source: An object with `.samples` (ImageFolder), `.data` and `.targets` (CIFAR, MNIST),
+            `.imgs` and `.labels` (medmnist), a list of files, or `.targets` alone.
 
     Returns:
         The listing, in the order of the object.
@@ -71,7 +75,7 @@ def read_attributes(source: Any) -> Listing | None:
 
 
 def _read_samples(source: Any) -> Listing | None:
-    """Read pairs of a path and a label; or a list of paths beside one of labels."""
+    """Read pairs of a path and a label; or paths, and perhaps labels beside them."""
     for attribute in _SAMPLES:
         samples = getattr(source, attribute, None)
         if isinstance(samples, (list, tuple)) and samples and isinstance(samples[0], (list, tuple)):
@@ -79,7 +83,7 @@ def _read_samples(source: Any) -> Listing | None:
     labels = _first(source, _LABELS)
     for attribute in _FILES:
         files = getattr(source, attribute, None)
-        if isinstance(files, (list, tuple)) and files:
+        if is_text(files) and not isinstance(files, (str, bytes)):
             return Listing(as_texts(files), None if labels is None else as_labels(labels))
     return None
 
@@ -92,8 +96,10 @@ def read_samples(samples: Sequence[Sequence[Any]]) -> Listing:
 
 def _read_arrays(source: Any) -> Listing | None:
     images, labels = _first(source, ("data", "imgs")), _first(source, _LABELS)
-    if images is None or labels is None or callable(images) or callable(labels):
+    if labels is None or callable(labels) or callable(images):
         return None
+    if images is None:
+        return Listing(labels=as_labels(labels))
     name = library_class(source)[1]
     if name == "QMNIST":  # the class is the first of eight columns
         labels = to_array(labels)[:, 0]

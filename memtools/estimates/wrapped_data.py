@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from memtools.errors import ConfigError
-from memtools.estimates.example_arrays import as_labels, as_positions, to_array
+from memtools.estimates.example_arrays import as_indices, as_labels, to_array
 from memtools.estimates.listing import Listing, concatenate
 from memtools.estimates.npz import Array
 
@@ -119,7 +119,7 @@ def _read_subset(source: Any, inner: Listing) -> Listing:
             f"the data set inside has columns of {sorted(inner.lengths)} examples",
             hint="there must be one of each for every example",
         )
-    chosen = as_positions(source.indices, len(inner))
+    chosen = as_indices(source.indices, len(inner))
     listing = inner.take(chosen)
     listing = dataclasses.replace(listing, what=f"{inner.what}, Subset of {len(chosen):,}")
     return _with_own_labels(source, listing)
