@@ -194,6 +194,34 @@ def test_subsets_of_subsets_keep_official_positions():
     assert nested.what == "torchvision CIFAR100 of 50,000, Subset of 45,000, Subset of 2"
 
 
+def composed(rng, depth):
+    """Return a random data set of subsets and concatenations, and the truth of its positions."""
+    if not depth:
+        data = mnist(KMNIST, 10_000, train=False)
+        data.data.values[:, 0, 0], data.data.values[:, 0, 1] = divmod(np.arange(10_000), 100)
+        return data, np.arange(10_000)
+    data, truth = composed(rng, depth - 1)
+    if rng.random() < 0.4:
+        cut = int(rng.integers(1, len(truth)))
+        first, last = np.arange(cut), np.arange(cut, len(truth))
+        parts = [Subset(data, last.tolist()), Subset(data, first)]
+        return ConcatDataset(parts), np.concatenate([truth[last], truth[first]])
+    chosen = rng.permutation(len(truth))[: int(rng.integers(2, len(truth) + 1))]
+    signed = np.where(rng.random(len(chosen)) < 0.2, chosen - len(truth), chosen)
+    return Subset(data, Tensor(signed) if rng.random() < 0.5 else signed.tolist()), truth[chosen]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_composition_of_subsets_and_concatenations_tells_the_truth(seed):
+    rng = np.random.default_rng(seed)
+    data, truth = composed(rng, int(rng.integers(1, 5)))
+    listing = listing_of(data)
+    assert np.array_equal(listing.index, truth) and listing.dataset == "kmnist"
+    assert np.array_equal(listing.labels, truth % 10)
+    pixels = listing.images.astype(int)
+    assert np.array_equal(pixels[:, 0, 0, 0] * 100 + pixels[:, 0, 1, 0], truth)
+
+
 @pytest.mark.parametrize(
     ("indices", "words"),
     [
@@ -251,6 +279,16 @@ def test_a_wrapper_of_the_same_examples_is_unwrapped():
     listing = listing_of(Wrapper(cifar()))
     assert np.array_equal(listing.index, np.arange(50_000))
     assert listing.what == "torchvision CIFAR10 of 50,000, in a Wrapper"
+
+
+def test_a_wrapper_that_cannot_be_compared_says_so():
+    class Views(Wrapper):
+        def __getitem__(self, k):
+            return self.dataset.data[k], self.dataset.data[k]
+
+    listing = listing_of(Views(cifar()))
+    assert len(listing.index) == 50_000
+    assert listing.what == "torchvision CIFAR10 of 50,000, its order not checked, in a Views"
 
 
 def test_a_wrapper_that_permutes_or_cuts_is_refused():
