@@ -24,7 +24,7 @@ from memtools.estimates.npz import Array
 
 _SEPARATOR = 10  # "\n", which hardly any file name holds; one that does is found, and costs time
 _HINT = "names are text, bytes or paths"
-_BLOCK = 1 << 16
+_BLOCK = 1 << 15
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,25 +72,15 @@ class NameColumn(Sequence[str]):
     def from_strings(cls, names: Sequence[str | bytes | os.PathLike[Any]]) -> Self:
         """Return the column of some names; ConfigError for what is not text, bytes or a path."""
         names = names if isinstance(names, (list, tuple)) else list(names)
-        try:
-            joined = "\n".join(names)  # type: ignore[arg-type] # what is not str raises
-        except TypeError:
-            return cls._from_encoded([_encode(as_text(name)) for name in names])
-        try:
-            data = np.frombuffer(joined.encode(), np.uint8)
-        except UnicodeEncodeError:
-            return cls._from_encoded([_encode(as_text(name)) for name in names])
-        del joined
-        breaks = np.flatnonzero(data == _SEPARATOR)
-        if len(breaks) != len(names) - 1:
-            return cls._from_encoded([_encode(as_text(name)) for name in names])
-        return cls(data, np.append(0, breaks + 1), np.append(breaks, len(data)))
-
-    @classmethod
-    def _from_encoded(cls, encoded: Sequence[bytes]) -> Self:
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-        ends = np.cumsum(lengths, dtype=np.int64)
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), ends - lengths, ends)
+        data = bytearray()  # which grows in place: one copy of the bytes at a time
+        starts, ends = np.empty(len(names), np.int64), np.empty(len(names), np.int64)
+        for k in range(0, len(names), _BLOCK):
+            encoded, stops = _encode_block(names[k : k + _BLOCK])
+            ends[k : k + _BLOCK] = stops + len(data)
+            starts[k] = len(data)
+            starts[k + 1 : k + _BLOCK] = ends[k : k + _BLOCK][:-1] + 1
+            data += encoded
+        return cls(np.frombuffer(data, np.uint8), starts, ends)
 
     @classmethod
     def from_array(cls, names: Array) -> Self:
@@ -156,7 +146,7 @@ class NameColumn(Sequence[str]):
             raise ConfigError(f"a column of the type {kind} does not hold names", hint=_HINT)
         _, offsets, data = names.buffers()
         if offsets is None or not len(names):
-            return cls._from_encoded([])
+            return cls.from_strings([])
         width = np.dtype(np.int64 if kind.startswith("large_") else np.int32)
         counted = np.frombuffer(offsets, width)[names.offset : names.offset + len(names) + 1]
         bounds = counted.astype(np.int64)
@@ -239,6 +229,22 @@ def as_text(name: Any) -> str:
     if not isinstance(name, str):
         raise ConfigError(f"{name!r} ({type(name).__name__}) is not a name", hint=_HINT)
     return name
+
+
+def _encode_block(
+    names: Sequence[str | bytes | os.PathLike[Any]],
+) -> tuple[bytes, NDArray[np.int64]]:
+    """Return names in UTF-8 with a separator between them, and where each ends, int64 [m]."""
+    try:
+        joined = "\n".join(names).encode()  # type: ignore[arg-type] # what is not str raises
+        breaks = np.flatnonzero(np.frombuffer(joined, np.uint8) == _SEPARATOR)
+        if len(breaks) == len(names) - 1:
+            return joined, np.append(breaks, len(joined))
+    except (TypeError, UnicodeEncodeError):
+        pass  # some are bytes, paths or not names at all, or hold bytes that are not UTF-8
+    encoded = [_encode(as_text(name)) for name in names]
+    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    return b"\n".join(encoded), np.cumsum(lengths + 1) - 1
 
 
 def _decode(name: bytes) -> str:
