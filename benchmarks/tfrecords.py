@@ -51,7 +51,8 @@ from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.tfrecords import builder, reader, writer
 from memtools.tfrecords.records import FEATURES, FIRST_LABEL, encode
-from memtools.tfrecords.sources import Folder, Listing
+from memtools.tfrecords.source_listing import Listing
+from memtools.tfrecords.sources import Folder
 
 N_TRAIN, N_CLASSES, N_WORKERS, ROUNDS = 1_281_167, 1000, 2, 3
 PER_SHARD = 1251  # as in the full set

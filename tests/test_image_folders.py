@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from memtools.errors import ConfigError
-from memtools.estimates.class_folders import as_words, folder_kind, misplaced, word_labels
+from memtools.estimates.class_folders import (
+    as_words,
+    classes_of_paths,
+    folder_kind,
+    misplaced,
+    word_labels,
+)
 from memtools.estimates.image_folders import list_images, walk_folder
 
 SYNSETS = ["n01440764", "n01443537", "n01484850"]
@@ -218,3 +224,24 @@ def test_a_folder_of_words_that_are_known_holds_only_its_class():
         np.array([0, 1]), np.array([1, 0]), ["tench", "goldfish"], "words", words=words
     )
     assert known.all()
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [
+        (["a/train/n01440764", "a/train/n01443537/images"], ["n01440764", "n01443537"]),
+        (["n01440764"], ["n01440764"]),
+        (["train/0", "train/10"], ["0", "10"]),
+        (["tench", "gold fish"], ["tench", "gold fish"]),
+        (["val"], [""]),
+        (["", ""], ["", ""]),
+    ],
+)
+def test_class_folders_of_an_archive_may_stand_below_others(folders, classes):
+    assert classes_of_paths(folders) == classes
+
+
+def test_ten_thousand_misplaced_kinds_take_no_time():
+    codes, labels = np.divmod(np.arange(1_000_000), 1000)
+    wrong = misplaced(codes, labels, [str(n) for n in range(1000)], "index")
+    assert (~wrong).sum() == 1000

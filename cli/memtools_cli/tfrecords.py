@@ -32,6 +32,11 @@ Index = Annotated[
     str,
     typer.Option(metavar="NAME|FILE", help="File names and labels by position: the index."),
 ]
+SplitName = Literal["train", "test", "val", "validation"]
+OnlySplit = Annotated[
+    SplitName | None,
+    typer.Option("--split", help="One split; val, validation and test are the same."),
+]
 Workers = Annotated[
     int,
     typer.Option(
@@ -63,12 +68,15 @@ def build(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="ILSVRC2012_img_train.tar or _val.tar as they are, a folder of folders by"
-            " synset, or a flat folder.",
+            help="ILSVRC2012_img_train.tar or _val.tar as they are or packed again, a folder of"
+            " class folders, or a flat folder.",
         ),
     ],
     to: Annotated[str, typer.Option(metavar="DIR", help="Write the set here; may be gs://...")],
-    split: Annotated[Literal["train", "validation"], typer.Option(help="Which split it is.")],
+    split: Annotated[
+        SplitName,
+        typer.Option(help="Which split it is; val, validation and test are the same."),
+    ],
     index: Index = "imagenet-index",
     class_names: Annotated[
         Path | None,
@@ -76,6 +84,10 @@ def build(
             metavar="FILE", help="Words of each class: LOC_synset_mapping.txt, or synset TAB words."
         ),
     ] = None,
+    class_folders: Annotated[
+        Literal["auto", "index", "words", "synset"],
+        typer.Option(help="What the names of class folders are: labels, words or synsets."),
+    ] = "auto",
     skip_bad: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Base names to leave out, one in a line.")
     ] = None,
@@ -116,7 +128,7 @@ def build(
 
     with needing("tf"):
         from memtools.tfrecords import builder
-    opened = open_source(source)
+    opened = open_source(source, split=split)
     examples = _index(index, names)
     built = builder.build(
         opened,
@@ -131,6 +143,7 @@ def build(
         allow_missing=allow_missing,
         skip=_lines(skip_bad) if skip_bad else (),
         texts=read_class_names(class_names, synsets_of(examples)) if class_names else None,
+        class_folders=class_folders,
     )
     _say_converted(built.converted)
     if left := built.n_examples - built.n_records:
@@ -147,6 +160,7 @@ def check(
     ] = "structure",
     workers: Workers = CPUS,
     names: Names = False,
+    split: OnlySplit = None,
 ) -> None:
     """Prove that a set is whole.
 
@@ -156,36 +170,46 @@ def check(
     """
     with needing("tf"):
         from memtools.tfrecords import checker
-    for name, split in checker.check(where, _index(index, names), how=verify, n_workers=workers):
-        source = "the publisher's tar" if split.source_md5 else "a source that was not verified"
+    found = checker.check(
+        where, _index(index, names), how=verify, n_workers=workers, only=split or ""
+    )
+    for name, proven in found:
+        source = "the publisher's tar" if proven.source_md5 else "a source that was not verified"
         print(
-            f"{name}: {split.n_records:,} records in {split.n_shards} shards, each index once,"
+            f"{name}: {proven.n_records:,} records in {proven.n_shards} shards, each index once,"
             f" names and labels of the index; {_PROVEN[verify]}; from {source}"
         )
 
 
-def info(where: Where, as_json: Json = False) -> None:
-    """Show what a set holds: splits, shards, what was converted."""
+def info(where: Where, as_json: Json = False, split: OnlySplit = None) -> None:
+    """Show what a set holds: splits, shards, what was converted.
+
+    Shards that are missing or of another size than as built are an error that names them.
+    """
     from memtools.files import human_size
+    from memtools.tfrecords.completeness import require_undamaged
     from memtools.tfrecords.ledger import open_set
 
     with needing("tf"):
         ledger = open_set(where)
+    splits = ledger.select(split or "")
+    for name, recorded in splits.items():
+        require_undamaged(ledger.store, name, recorded)
     if as_json:
-        splits = {name: dataclasses.asdict(split) for name, split in ledger.splits.items()}
-        print(json.dumps(splits, indent=1))
+        found = {name: dataclasses.asdict(recorded) for name, recorded in splits.items()}
+        print(json.dumps(found, indent=1))
         return
     rows = [
         (
             name,
-            f"{split.n_records:,} of {split.n_examples:,}",
-            f"{len(split.shards)} of {split.n_shards}",
-            human_size(sum(facts.n_bytes for facts in split.shards.values())),
-            str(split.seed),
-            _counted(split.converted),
-            "publisher's tar" if split.source_md5 else "not verified",
+            f"{each.n_records:,} of {each.n_examples:,}",
+            f"{len(each.shards)} of {each.n_shards}",
+            human_size(sum(facts.n_bytes for facts in each.shards.values())),
+            str(each.seed),
+            _counted(each.converted),
+            "publisher's tar" if each.source_md5 else "not verified",
         )
-        for name, split in ledger.splits.items()
+        for name, each in splits.items()
     ]
     heading = ("split", "examples", "shards built", "size", "seed", "converted", "source")
     print_table(heading, rows)

@@ -139,15 +139,37 @@ def misplaced(
         return wrong
     if kind == "words":
         wrong |= _scattered(codes, labels, known)
-    allowed = [_allowed(name, kind, synsets, words or {}) for name in classes]
-    for code, label in np.unique(np.stack([codes[known], labels[known]]), axis=1).T.tolist():
-        expected = allowed[code]
-        if expected is not None and label not in expected:
-            wrong |= known & (codes == code) & (labels == label)
+    allowed = np.zeros((len(classes), int(labels.max()) + 1), np.bool_)
+    for code, name in enumerate(classes):
+        expected = _expected(name, kind, synsets, words or {})
+        columns = [label for label in expected or () if label < allowed.shape[1]]
+        allowed[code, columns if expected is not None else slice(None)] = True
+    wrong[known] |= ~allowed[codes[known], labels[known]]
     return wrong
 
 
-def _allowed(
+def classes_of_paths(folders: Sequence[str]) -> list[str]:
+    """Return the class that each folder of an archive stands for, str [n].
+
+    Args:
+        folders: Paths within the archive, `/` between their parts, str [n]: an archive of a data
+            set may begin with any folders, such as `imagenet/train/n01440764`.
+
+    Returns:
+        The first part that is a synset, if every path has one; elsewhere the first part that is
+        not common to all paths, or an empty text where there is none.
+    """
+    paths = [[part for part in folder.split("/") if part] for folder in folders]
+    synsets = [next((part for part in path if SYNSET.fullmatch(part)), "") for path in paths]
+    if all(synsets):
+        return synsets
+    first, last = min(paths), max(paths)  # what these two share, all share
+    pairs = zip(first, last, strict=False)
+    n_common = next((k for k, (a, b) in enumerate(pairs) if a != b), min(len(first), len(last)))
+    return ["".join(path[n_common : n_common + 1]) for path in paths]
+
+
+def _expected(
     name: str, kind: Kind, synsets: Sequence[str], words: Mapping[str, frozenset[int]]
 ) -> frozenset[int] | None:
     """Return the labels that a folder may hold; None for words that are not known."""

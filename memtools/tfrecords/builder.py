@@ -21,7 +21,8 @@ from memtools.engines import Answers, outcomes, results
 from memtools.estimates.model import ExampleIndex
 from memtools.progress import bars
 from memtools.tfrecords import metadata
-from memtools.tfrecords.ledger import Ledger, ShardFacts, Split
+from memtools.tfrecords.completeness import damaged_shards
+from memtools.tfrecords.ledger import Ledger, ShardFacts, Split, stored_split
 from memtools.tfrecords.plan import N_SHARDS, Shard, columns_of, digest_of_index, make_plan
 from memtools.tfrecords.records import shard_name
 from memtools.tfrecords.sources import Source, verify_tar
@@ -47,21 +48,25 @@ def build(
     allow_missing: bool = False,
     skip: Sequence[str] = (),
     texts: Mapping[bytes, bytes] | None = None,
+    class_folders: str = "auto",
 ) -> Split:
     """Write all shards of a split that are not there yet; what `dataset.json` says in the end.
 
-    directory: or a URL such as `gs://bucket/imagenet`. index: the published one. n_shards:
-    1024 for train, 128 for validation, as in the classic sets. engine: writes the shards;
+    directory: or a URL such as `gs://bucket/imagenet`. index: the published one. split: `train`,
+    or `test`, `val` or `validation`, whose files are called `validation-...`. n_shards: 1024
+    for train, 128 for validation, as in the classic sets. engine: writes the shards;
     `memtools.engines.outcomes` or that of `memtools.cluster`, with options. decode: decode every
     image, instead of checking its structure only. verify_source: first compare the md5 of the tar
     with the publisher's. allow_missing: accept a source that lacks images. skip: base names to
-    leave out. texts: words of a synset.
+    leave out. texts: words of a synset. class_folders: how class folders are named, one of
+    `memtools.estimates.class_folders.KINDS`. A shard that has another size than `dataset.json`
+    says is made anew.
 
     Raises RecordError for names or images that are wrong (and keeps every finished shard);
     ChecksumError for a tar that is not the publisher's; ConfigError if the directory was begun
     with something else; BusyError if another process builds there; DiskError.
     """
-    store, texts = open_store(directory), texts or {}
+    store, texts, split = open_store(directory), texts or {}, stored_split(split)
     source_md5 = verify_tar(source, split) if verify_source else ""
     shards = make_plan(
         source.listing(),
@@ -71,6 +76,8 @@ def build(
         n_shards=n_shards or N_SHARDS[split],
         allow_missing=allow_missing,
         skip=skip,
+        class_folders=class_folders,
+        texts=texts,
     )
     new = _facts(shards, index, split, seed, texts, source_md5)
     tasks = [
@@ -81,9 +88,9 @@ def build(
     with store.building():
         ledger = Ledger.open(store)
         ledger.splits.setdefault(split, new).require_same(new, store.path())
-        present, there = ledger.splits[split], store.names()
-        for gone in present.shards.keys() - there:
-            del present.shards[gone]
+        present = ledger.splits[split]
+        for name in damaged_shards(store, present):
+            del present.shards[name]
         if present.source_md5 != source_md5:  # what comes from elsewhere, be it all of it
             present.source_md5 = "" if present.shards else source_md5
         missing = [task for task in tasks if task.name not in present.shards]
@@ -146,7 +153,7 @@ def _size_of(tasks: Sequence[Task]) -> int:
     rows = range(min(_SAMPLE, len(task.shard.index)))
     shard = task.shard
     sizes = [
-        len(task.source.read(bytes(shard.names[n]), bytes(shard.folders[n]), shard.places[n]))
+        len(task.source.read(bytes(shard.files[n]), bytes(shard.folders[n]), shard.places[n]))
         for n in rows
     ]
     return n_images * sum(sizes) // len(sizes)

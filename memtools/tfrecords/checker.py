@@ -60,15 +60,18 @@ def check(
     *,
     how: How = "structure",
     n_workers: int = 1,
+    only: str = "",
 ) -> Iterator[tuple[str, Split]]:
     """Prove one split after the other; yields its name and what `dataset.json` says of it.
 
-    index: the published one, for names and labels; without it only counts are compared.
+    index: the published one, for names and labels; without it only counts are compared. only:
+    the split to check, `train`, `test`, `val` or `validation`; all of them without it.
 
-    Raises RecordError naming the first 20 shards that are wrong, and why.
+    Raises RecordError naming the first 20 shards that are wrong, and why; ConfigError for a split
+    that is not there.
     """
     ledger = open_set(directory)
-    for name, split in ledger.splits.items():
+    for name, split in ledger.select(only).items():
         if not split.complete:
             raise RecordError(
                 f"{directory}: {len(split.shards)} of {split.n_shards} shards of {name} are built",

@@ -6,6 +6,7 @@ texts[b"n01440764"]                    # b"tench, Tinca tinca"
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from memtools.errors import ConfigError
@@ -19,7 +20,7 @@ def read_class_names(path: Path, synsets: Array) -> dict[bytes, bytes]:
     synsets: bytes [n_classes], of the index. Raises ConfigError if one has no words.
     """
     with disk_errors(path):
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     found = {}
     for line in lines:
         synset, *words = line.split(maxsplit=1)[:2] if line.strip() else [b""]

@@ -27,7 +27,14 @@ _HINT = "get the image again, or list it in a --skip-bad file"
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """kind: JPEG, PNG or GIF. height, width: pixels. n_channels: as stored; 4 in a JPEG is CMYK."""
+    """What a file holds.
+
+    Attributes:
+        kind: JPEG, PNG, GIF or WEBP.
+        height: In pixels.
+        width: In pixels.
+        n_channels: As stored; a JPEG of 4 is CMYK.
+    """
 
     kind: str
     height: int
@@ -55,6 +62,8 @@ def _described(data: bytes) -> Image:
         return _png(data)
     if data.startswith(_GIF):
         return _gif(data)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return _webp(data)
     if not data:
         raise RecordError("the file is empty", hint=_HINT)
     start = "a web page" if data.lstrip()[:1] == b"<" else f"{data[:4].hex(' ')} ..."
@@ -114,6 +123,26 @@ def _gif(data: bytes) -> Image:
     except (IndexError, struct.error):
         raise cut from None
     return Image("GIF", height, width, 3)
+
+
+def _webp(data: bytes) -> Image:
+    """Read the size of the container and the header of its first chunk (RFC 9649)."""
+    if len(data) < 30 or len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise RecordError("the WebP is cut", hint=_HINT)
+    kind = data[12:16]
+    if kind == b"VP8X":  # 24 bits each, one less than the size
+        sides = (int.from_bytes(data[n : n + 3], "little") + 1 for n in (24, 27))
+    elif kind == b"VP8L" and data[20] == 0x2F:  # 14 bits each, one less than the size
+        bits = int.from_bytes(data[21:25], "little")
+        sides = ((bits >> shift & 0x3FFF) + 1 for shift in (0, 14))
+    elif kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":  # 14 bits each
+        sides = (int.from_bytes(data[n : n + 2], "little") & 0x3FFF for n in (26, 28))
+    else:
+        raise RecordError("the WebP has no dimensions", hint=_HINT)
+    width, height = sides
+    if 0 in (width, height):
+        raise RecordError("the WebP has no dimensions", hint=_HINT)
+    return Image("WEBP", height, width, 3)
 
 
 def _colours(flags: int) -> int:

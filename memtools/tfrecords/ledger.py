@@ -15,9 +15,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from memtools.errors import ConfigError, RecordError
+from memtools.estimates.splits import parse_split
 from memtools.tfrecords.storage import Store, open_store
 
 NAME = "dataset.json"
+_STORED = {"train": "train", "test": "validation"}
+
+
+def stored_split(name: str) -> str:
+    """Return `train` or `validation`, as files are called, for any name of a split."""
+    return _STORED[parse_split(name)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +104,18 @@ class Ledger:
                 f"{store.path(NAME)} is damaged ({error})",
                 hint="build the set anew in another directory",
             ) from error
+
+    def select(self, name: str = "") -> dict[str, Split]:
+        """Return one split by any of its names, or all of them; ConfigError if it is not there."""
+        if not name:
+            return self.splits
+        stored = stored_split(name)
+        if stored not in self.splits:
+            raise ConfigError(
+                f"{self.store.path()} holds no records of {stored!r}",
+                hint="memtools tfrecords build makes them",
+            )
+        return {stored: self.splits[stored]}
 
     def save(self) -> None:
         """Write it, whole or not at all."""

@@ -10,8 +10,8 @@ numbers of a 70 % subset costs more than reading it does.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, RecordError
-from memtools.estimates.model import ExampleIndex
-from memtools.tfrecords.ledger import Ledger, Split
+from memtools.tfrecords.completeness import FRAMING, find_damage, require_whole
+from memtools.tfrecords.ledger import Ledger, Split, stored_split
+from memtools.tfrecords.name_lookup import with_index as with_index
 from memtools.tfrecords.records import FEATURES, FIRST_LABEL
 from memtools.tfrecords.storage import Store, open_store
 
@@ -31,6 +32,7 @@ SHUFFLE = 10_000  # records; shards are shuffled already when they are built
 
 _NEEDED = ("index", "image/encoded", "image/class/label")
 _CLASS = ("image/class/synset", "image/class/text")
+_CUT = "a shard does not end with a whole record:"
 _AREA, _ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of the random-resized crop
 
 
@@ -47,11 +49,12 @@ def read_records(
 ) -> tf.data.Dataset:
     """The examples of a split: `image`, `label` (0-based), `index`; and `valid`, see below.
 
-    mask: bool [n], by index: which examples to read; all of them without it. seed: shuffle
-    files and records, and augment (random-resized crop: area 8 to 100 %, aspect 3/4 to 4/3;
-    flip), in the same way each time it is iterated; give each epoch another. Without a seed: the
-    order of the files, and the centre crop with 32 px padding. worker: (i, n) reads every n-th
-    file from the i-th on.
+    split: `train`, or one of `test`, `val` and `validation`, which are the same records. mask:
+    bool [n], by index: which examples to read; all of them without it. seed: shuffle files and
+    records, and augment (random-resized crop: area 8 to 100 %, aspect 3/4 to 4/3; flip), in the
+    same way each time it is iterated; give each epoch another. Without a seed: the order of the
+    files, and the centre crop with 32 px padding. worker: (i, n) reads every n-th file from the
+    i-th on.
 
     image: `dtype` [batch_size, image_size, image_size, 3], within [0, 1]. label, index: int64
     [batch_size]. With a batch size all shapes are static, as a TPU needs: with a seed the
@@ -59,13 +62,21 @@ def read_records(
     [batch_size], tells padding from examples, so that none is lost. Without a batch size: single
     examples.
 
+    Every shard is compared with `dataset.json` before the pipeline is made: those that are
+    missing, cut, empty or too long are named (in a directory without that file, only the number
+    of shards and the beginning of each can be checked; a file cut between two records is then not
+    noticed). While it is read, a shard that ends within the header of a record, which TensorFlow
+    passes over, ends the iteration with InvalidArgumentError, and damaged bytes end it with
+    DataLossError; iterate within `naming_damage` for a RecordError that names the shard.
+
     Raises ConfigError if there are no records of that split, or for a mask of another length;
-    RecordError if shards are missing.
+    RecordError if shards are missing or not as built, or if the set is still being built.
     """
-    store = open_store(directory)
-    files = [store.path(name) for name in _shards(store, split)]
-    _require_mask(mask, Ledger.open(store).splits.get(split))
-    examples = _selected(_records(files, seed, worker), mask)
+    store, split = open_store(directory), stored_split(split)
+    ledger = Ledger.open(store)
+    sizes = require_whole(store, split, ledger)
+    _require_mask(mask, ledger.splits.get(split))
+    examples = _selected(_records(store, sizes, seed, worker), mask)
     if seed is not None:
         examples = examples.shuffle(SHUFFLE, seed=seed, reshuffle_each_iteration=False)
 
@@ -95,10 +106,11 @@ def read_encoded(
     mask: as for `read_records`, and so is what is raised. `image`: string, a JPEG; `label`: int64,
     0-based; `index`: int64; `synset`, `text`: string, of the class.
     """
-    store = open_store(directory)
-    files = [store.path(name) for name in _shards(store, split)]
-    _require_mask(mask, Ledger.open(store).splits.get(split))
-    examples = _selected(_records(files, None, (0, 1)), mask, (*_NEEDED, *_CLASS))
+    store, split = open_store(directory), stored_split(split)
+    ledger = Ledger.open(store)
+    sizes = require_whole(store, split, ledger)
+    _require_mask(mask, ledger.splits.get(split))
+    examples = _selected(_records(store, sizes, None, (0, 1)), mask, (*_NEEDED, *_CLASS))
 
     def rename(record: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {
@@ -112,56 +124,27 @@ def read_encoded(
     return examples.map(rename).prefetch(tf.data.AUTOTUNE)
 
 
-def with_index(
-    dataset: tf.data.Dataset, index: ExampleIndex, *, key: str = "file_name", split: str = "train"
-) -> tf.data.Dataset:
-    """A data set of dictionaries with the published `index` of each example added, by its name.
+@contextlib.contextmanager
+def naming_damage(directory: Path | str, split: str) -> Iterator[None]:
+    """Turn what TensorFlow raises for damaged records into a RecordError that names the shards.
 
-    Works on `tfds.load("imagenet2012")` and on anything else with names. key: where the name is;
-    directories before it do not matter. A name that the index does not know ends the iteration
-    with InvalidArgumentError.
+    Args:
+        directory: The set that is iterated within this context.
+        split: The split that is read.
 
-    Raises RecordError if the index has no names of this split.
+    Raises:
+        RecordError: If a shard cannot be read to its end; all shards of the split are read once
+            more to find every one of them.
     """
-    names = index.filenames if split == "train" else index.test_filenames
-    if names is None:
-        raise RecordError(f"the index has no names of {split}", hint="use the published index")
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(
-            tf.constant(np.char.encode(names, "utf-8")), tf.range(len(names), dtype=tf.int64)
-        ),
-        default_value=-1,
-    )
-
-    def add(example: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        name = tf.strings.regex_replace(example[key], "^.*/", "")
-        found = table.lookup(name)
-        known = tf.debugging.assert_greater_equal(
-            found, tf.constant(0, tf.int64), message="a file name is not in the index"
-        )
-        with tf.control_dependencies([known] if known is not None else []):
-            return {**example, "index": tf.identity(found)}
-
-    return dataset.map(add, tf.data.AUTOTUNE)
-
-
-def _shards(store: Store, split: str) -> list[str]:
-    """The names of a split's shards: all of one set."""
-    pattern = re.compile(re.escape(split) + r"-(\d{5})-of-(\d{5})")
-    found = {name: match for name in store.names() if (match := pattern.fullmatch(name))}
-    if not found:
-        raise ConfigError(
-            f"{store.path()} holds no records of {split!r}",
-            hint="memtools tfrecords build makes them",
-        )
-    totals = {int(match[2]) for match in found.values()}
-    if totals != {len(found)}:
-        raise RecordError(
-            f"{store.path()} holds {len(found)} shards of {split} out of"
-            f" {' and '.join(map(str, sorted(totals)))}",
-            hint="finish its build, or take foreign shards away",
-        )
-    return sorted(found)
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        if isinstance(error, tf.errors.InvalidArgumentError) and _CUT not in error.message:
+            raise
+        found = find_damage(open_store(directory), stored_split(split))
+        raise found or RecordError(
+            f"{directory}: {error.message}", hint="read it again: the disk may be at fault"
+        ) from error
 
 
 def _require_mask(mask: NDArray[np.bool_] | None, split: Split | None) -> None:
@@ -180,19 +163,45 @@ def _require_mask(mask: NDArray[np.bool_] | None, split: Split | None) -> None:
         )
 
 
-def _records(files: list[str], seed: int | None, worker: tuple[int, int]) -> tf.data.Dataset:
+def _records(
+    store: Store, sizes: Mapping[str, int], seed: int | None, worker: tuple[int, int]
+) -> tf.data.Dataset:
     """Serialized records in batches, many files at a time."""
+    names = list(sizes)[worker[0] :: worker[1]]
     dataset = tf.data.Dataset.from_tensor_slices(
-        tf.constant(files[worker[0] :: worker[1]], tf.string)
+        (
+            tf.constant([store.path(name) for name in names], tf.string),
+            tf.constant([sizes[name] for name in names], tf.int64),
+        )
     )
     if seed is not None:
-        dataset = dataset.shuffle(len(files), seed=seed, reshuffle_each_iteration=False)
+        dataset = dataset.shuffle(len(sizes), seed=seed, reshuffle_each_iteration=False)
     return dataset.interleave(
-        lambda file: tf.data.TFRecordDataset(file).batch(PARSE),
+        _whole_file,
         cycle_length=8 if seed is not None else 1,  # one at a time keeps the order of the files
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def _whole_file(file: tf.Tensor, n_bytes: tf.Tensor) -> tf.data.Dataset:
+    """The records of a file in batches; in the end they must have taken all of its bytes.
+
+    TensorFlow takes a file that ends within the header of a record for one that ends before it.
+    An empty batch at the end marks the place of the check.
+    """
+    batches = tf.data.TFRecordDataset(file).batch(PARSE)
+    end = tf.data.Dataset.from_tensors(tf.zeros([0], tf.string))
+
+    def count(n_read: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        lengths = tf.cast(tf.strings.length(batch), tf.int64)
+        n_read += tf.reduce_sum(lengths + FRAMING)
+        whole = (tf.size(batch) > 0) | (n_read == n_bytes)
+        check = tf.debugging.Assert(whole, [_CUT, file])
+        with tf.control_dependencies([check] if check is not None else []):
+            return n_read, tf.identity(batch)
+
+    return batches.concatenate(end).scan(tf.constant(0, tf.int64), count)
 
 
 def _selected(

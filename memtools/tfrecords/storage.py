@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +38,12 @@ class Store(Protocol):
 
     def read(self, name: str) -> bytes:
         """A small file."""
+
+    def head(self, name: str, n_bytes: int) -> bytes:
+        """Return the first bytes of a file, fewer if it has fewer."""
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the size in bytes of those of the files that are there, by name."""
 
     def write(self, name: str, data: bytes) -> None:
         """A small file, whole or not at all."""
@@ -74,6 +80,19 @@ class Disk:
         """A small file."""
         with disk_errors(self.root / name):
             return (self.root / name).read_bytes()
+
+    def head(self, name: str, n_bytes: int) -> bytes:
+        """Return the first bytes of a file."""
+        with disk_errors(self.root / name), (self.root / name).open("rb") as file:
+            return file.read(n_bytes)
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the sizes of those of the files that are there."""
+        found = {}
+        for name in names:
+            with disk_errors(self.root / name), contextlib.suppress(FileNotFoundError):
+                found[name] = (self.root / name).stat().st_size
+        return found
 
     def write(self, name: str, data: bytes) -> None:
         """A small file, durable, whole or not at all."""

@@ -8,8 +8,10 @@ This is what a worker process does, so it imports TensorFlow and nothing of TFDS
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from memtools.errors import DiskError, RecordError
@@ -55,7 +57,8 @@ def write_shard(task: Task) -> ShardFacts:
 def _record(task: Task, row: int, converted: dict[str, str]) -> bytes:
     shard = task.shard
     name, synset = bytes(shard.names[row]), bytes(shard.synsets[row])
-    data = task.source.read(name, bytes(shard.folders[row]), shard.places[row])
+    stored, folder = bytes(shard.files[row]), bytes(shard.folders[row])
+    data = task.source.read(stored, folder, shard.places[row])
     try:
         image = describe(data)
         if not image.is_rgb_jpeg:
@@ -91,5 +94,17 @@ def _pixels(data: bytes, image: Image) -> tf.Tensor:
         "JPEG": tf.io.decode_jpeg,
         "PNG": tf.io.decode_png,
         "GIF": lambda data, channels: tf.io.decode_gif(data)[0, :, :, :channels],
+        "WEBP": _decode_webp,
     }[image.kind]
     return decode(data, channels=3)
+
+
+def _decode_webp(data: bytes, channels: int) -> tf.Tensor:  # noqa: ARG001
+    """Decode with Pillow: not every supported TensorFlow reads WebP."""
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return tf.constant(np.asarray(image.convert("RGB")))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"the WebP does not decode: {error}") from error

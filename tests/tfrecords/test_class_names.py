@@ -30,3 +30,9 @@ def test_a_class_without_words_is_named(tmp_path, line):
 def test_a_file_that_is_not_there_is_a_disk_error(tmp_path):
     with pytest.raises(DiskError, match="none"):
         read_class_names(tmp_path / "none", SYNSETS)
+
+
+def test_a_byte_order_mark_is_not_a_part_of_the_first_synset(tmp_path):
+    lines = (s + b" " + w + b"\r\n" for s, w in WORDS.items())
+    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbf" + b"".join(lines))
+    assert read_class_names(tmp_path / "names.txt", SYNSETS) == WORDS

@@ -277,7 +277,7 @@ def test_wrong_requests_are_refused(flat, whole, index, imagenet, tmp_path):
     refused(build(flat, tmp_path / "a", bare), 2, "no names and labels")
     np.savez(bare, scores=np.zeros(3), labels=np.zeros(3, int))  # C-scores
     refused(build(flat, tmp_path / "a", bare), 2, "holds no file names")
-    refused(build(flat, tmp_path / "a", tmp_path / "no.npz"), 2, "no.npz")
+    refused(build(flat, tmp_path / "a", tmp_path / "no.npz"), 6, "no.npz")
     assert not (tmp_path / "a").exists()
 
 
@@ -387,3 +387,34 @@ def test_a_process_of_its_own_and_its_workers_say_two_lines(
     command = ("tfrecords", "build", mine, "--split", "validation", "--to", tmp_path / "set")
     shown = memtools(*command, "--index", index, "--shards", 4, "--workers", 2)
     refused(shown, 5, "the file is empty")
+
+
+def test_every_name_of_a_split_is_accepted_by_every_command(flat, whole, index, tmp_path):
+    for name in ("test", "val"):
+        assert build(flat, tmp_path / name, index, split=name).returncode == 0
+        assert shards_of(tmp_path / name, "validation") == shards_of(whole, "validation")
+        shown = run("check", whole, "--index", index, "--split", name, "--workers", 1)
+        assert shown.stdout.startswith("validation: 1,000 records") and shown.returncode == 0
+        assert shown.stdout.count("\n") == 1
+        document = json.loads(run("info", whole, "--json", "--split", name).stdout)
+        assert list(document) == ["validation"]
+    refused(run("info", tmp_path / "val", "--split", "train"), 2, "holds no records of 'train'")
+
+
+def test_class_folders_may_be_labels(folder, whole, imagenet, index, tmp_path):
+    (tmp_path / "train").mkdir()
+    for label, synset in enumerate(imagenet.synsets):
+        (tmp_path / "train" / str(label)).symlink_to(folder / synset)
+    shown = build(tmp_path / "train", tmp_path / "set", index, split="train")
+    assert shown.returncode == 0
+    assert shards_of(tmp_path / "set", "train") == shards_of(whole, "train")
+    shown = build(
+        tmp_path / "train", tmp_path / "set", index, "--class-folders", "synset", split="train"
+    )
+    refused(shown, 2, "1,000 class folders are not named by synset: 0, 1, 10, ...")
+
+
+def test_a_folder_above_the_splits_is_not_taken_for_classes(folder, index):
+    shown = build(folder.parent, folder.parent / "none", index, split="train")
+    refused(shown, 2, "holds train, validation: its folders are not classes")
+    assert f"did you mean {folder}?" in shown.stderr

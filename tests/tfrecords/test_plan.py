@@ -7,7 +7,8 @@ import pytest
 
 from memtools.errors import ConfigError, IntegrityError, RecordError
 from memtools.tfrecords.plan import make_plan, synsets_of
-from memtools.tfrecords.sources import Listing, open_source
+from memtools.tfrecords.source_listing import Listing
+from memtools.tfrecords.sources import open_source
 
 
 def listing_of(rows):

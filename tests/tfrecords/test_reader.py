@@ -104,8 +104,8 @@ def test_the_published_index_joins_onto_any_data_set_with_names(imagenet):
 
 
 def test_a_split_that_is_not_there_is_refused(records):
-    with pytest.raises(ConfigError, match="holds no records of 'test'"):
-        read_records(records, "test")
+    with pytest.raises(ConfigError, match="'tests' is not a split"):
+        read_records(records, "tests")
 
 
 def test_a_mask_of_another_form_is_refused(records):
@@ -121,8 +121,9 @@ def test_a_mask_of_another_form_is_refused(records):
 def test_a_set_with_a_shard_missing_is_not_read(records, tmp_path):
     copy = shutil.copytree(records, tmp_path / "copy")
     (copy / "train-00003-of-00008").unlink()
-    with pytest.raises(RecordError, match="7 shards of train out of 8"):
+    with pytest.raises(RecordError, match="train-00003-of-00008 is not there"):
         read_records(copy, "train")
+    shutil.copy(records / "train-00003-of-00008", copy)
     (copy / "train-00003-of-00016").write_bytes(b"")
     with pytest.raises(RecordError, match="out of 8 and 16"):
         read_records(copy, "train")
