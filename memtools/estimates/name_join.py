@@ -26,7 +26,10 @@ from memtools.estimates.npz import Array
 LEAST_SHARE = 0.5
 """The share of the smaller side that must be found; see `require_plausible_agreement`."""
 
+_Names = NameColumn | list[Any] | tuple[Any, ...]
+
 _SHOWN = 3  # culprits in a message
+_PART = 1 << 17  # names of a list that are columns at the same time
 _DIGITS = 18  # the most digits of which every number is an int64
 
 
@@ -66,16 +69,29 @@ def join_names(
             f"the published names come twice: {_some(twice)}",
             hint="repair that file",
         )
-    names = NameColumn.of(theirs)
-    stems, claims = parse_names(names)
-    positions = table.find(stems)
-    _require_known_case(positions, stems, published)
-    doubtful = np.flatnonzero((claims >= 0) & (claims != synset_codes(stems)))
+    names = theirs if isinstance(theirs, (list, tuple)) else NameColumn.of(theirs)
+    positions, claims = _find(table, names)
+    _require_known_case(positions, names, published)
+    doubtful = np.flatnonzero(claims >= 0)
     if len(doubtful) and labels is not None:
         known = _class_synsets(published, labels) if synsets is None else synsets
         if known is not None:
-            _require_claims(positions, names, claims, doubtful, np.asarray(labels), known)
+            _require_claims(positions, names, claims, np.asarray(labels), known)
     return positions
+
+
+def _find(table: NameTable, names: _Names) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the positions of names, int64 [n], and the synsets that they claim, int32 [n].
+
+    The claim is -1 where there is none, and where the name itself begins with that synset. A list
+    is read in parts: as a whole it would take as much memory again.
+    """
+    positions, claims = np.empty(len(names), np.int64), np.empty(len(names), np.int32)
+    for k in range(0, len(names), _PART):
+        stems, claimed = parse_names(NameColumn.of(names[k : k + _PART]))
+        positions[k : k + _PART] = table.find(stems)
+        claims[k : k + _PART] = np.where(claimed == synset_codes(stems), -1, claimed)
+    return positions, claims
 
 
 def class_synsets(names: Any, labels: Array) -> dict[str, int] | None:
@@ -174,14 +190,12 @@ def require_plausible_agreement(positions: NDArray[np.int64], n_ours: int, their
     )
 
 
-def _require_known_case(
-    positions: NDArray[np.int64], stems: NameColumn, published: NameColumn
-) -> None:
+def _require_known_case(positions: NDArray[np.int64], names: _Names, published: NameColumn) -> None:
     unknown = np.flatnonzero(positions < 0)
     if not len(unknown):
         return
-    table = NameTable(_fold_case(published))
-    culprits = unknown[table.find(_fold_case(stems.take(unknown))) >= 0]
+    stems = parse_names(_take(names, unknown))[0]
+    culprits = np.flatnonzero(NameTable(_fold_case(published)).find(_fold_case(stems)) >= 0)
     if len(culprits):
         raise AlignmentError(
             f"{len(culprits):,} names differ in upper and lower case only:"
@@ -201,17 +215,17 @@ def _fold_case(names: NameColumn) -> NameColumn:
 
 def _require_claims(
     positions: NDArray[np.int64],
-    names: NameColumn,
-    claims: NDArray[np.int64],
-    doubtful: NDArray[np.int64],
+    names: _Names,
+    claims: NDArray[np.int32],
     labels: Array,
     synsets: Mapping[str, int],
 ) -> None:
     """Raise AlignmentError if a folder or suffix is not the synset of its example.
 
-    Names that stand under the synset that they begin with are not doubtful. If such a name is not
-    published, it is an example more: data sets are larger than what was published.
+    A name that stands under the synset with which it begins claims nothing (`_find`). If such a
+    name is not published, it is an example more: data sets are larger than what was published.
     """
+    doubtful = np.flatnonzero(claims >= 0)
     codes = np.array(sorted(int(synset[1:]) for synset in synsets), np.int64)
     values = np.array([synsets[f"n{code:08d}"] for code in codes.tolist()], np.int64)
     slots = np.searchsorted(codes, claims[doubtful]).clip(0, len(codes) - 1)
@@ -219,7 +233,7 @@ def _require_claims(
     if len(unknown):
         raise AlignmentError(
             f"{len(unknown):,} stand under a synset that is not known:"
-            f" {_some(names[k] for k in unknown.tolist())}",
+            f" {_some(_take(names, unknown[: _SHOWN + 1]))}",
             hint="is it the data set of these numbers?",
         )
     found = positions[doubtful]
@@ -227,9 +241,15 @@ def _require_claims(
     if len(wrong):
         raise AlignmentError(
             f"{len(wrong):,} stand in the folder of another class:"
-            f" {_some(names[k] for k in wrong.tolist())}",
+            f" {_some(_take(names, wrong[: _SHOWN + 1]))}",
             hint="put them where they belong",
         )
+
+
+def _take(names: _Names, chosen: NDArray[np.int64]) -> NameColumn:
+    if isinstance(names, NameColumn):
+        return names.take(chosen)
+    return NameColumn.of([names[k] for k in chosen.tolist()])
 
 
 def _read_ids(names: NameColumn, split: str) -> NDArray[np.int64]:
