@@ -129,7 +129,9 @@ def read_arrays(source: str) -> Dataset:
         data = read(name)
     elif Path(source).suffix == ".npz":
         path = Path(source)
-        data = Dataset(path.stem, "file", flipped=NONE, **read_npz_dataset(path))
+        train_images, train_labels, test_images, test_labels = read_npz_dataset(path)
+        labels = train_labels, test_labels
+        data = Dataset(path.stem, "file", *labels, NONE, train_images, test_images)
     else:
         raise ConfigError(
             f"{source!r} is not a data set that memtools trains on",

@@ -1,7 +1,6 @@
 """The arrays of a data set in an npz file of one's own.
 
-    arrays = read_npz_dataset(Path("mine.npz"))
-    arrays["train_images"]
+    train_images, train_labels, test_images, test_labels = read_npz_dataset(Path("mine.npz"))
 
 Types and shapes are checked in the headers, before anything large is read.
 """
@@ -25,8 +24,8 @@ _OTHERS = {  # names that other programs give to the same arrays
 }
 
 
-def read_npz_dataset(path: Path) -> dict[str, Array]:
-    """Return the arrays of `NAMES`, read-only, as the file has them.
+def read_npz_dataset(path: Path) -> tuple[Array, Array, Array, Array]:
+    """Return the arrays of `NAMES`, in that order, read-only, as the file has them.
 
     Raises:
         ConfigError: The file is missing or lacks an array, or one of them cannot hold images or
@@ -43,7 +42,8 @@ def read_npz_dataset(path: Path) -> dict[str, Array]:
         _require_names(npz, path)
         for name in NAMES:
             _require_readable(npz, name, path)
-        return {name: npz[name] for name in NAMES}
+        train_images, train_labels, test_images, test_labels = (npz[name] for name in NAMES)
+    return train_images, train_labels, test_images, test_labels
 
 
 def _require_names(npz: Npz, path: Path) -> None:
