@@ -362,3 +362,21 @@ def test_a_reference_in_the_official_order_serves_numbers_in_the_order_of_tfds()
     order = rng.permutation(10_000)
     found = align(index, images[order], labels=labels[order], split="test", reference=reference)
     assert np.array_equal(rows[found.position], order) and "by their pixels" in found.proof
+
+
+def test_a_folder_of_cifar_as_png_files_is_joined_by_pixels(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    rng = np.random.default_rng(2)
+    images = rng.integers(0, 256, (8, 4, 4, 3), np.uint8)
+    labels = np.array([1, 0, 1, 1, 0, 0, 1, 0])
+    for k, pixels in enumerate(images):
+        folder = tmp_path / ["airplane", "automobile"][labels[k]]
+        folder.mkdir(exist_ok=True)
+        image.fromarray(pixels).save(folder / f"{7 - k:04d}.png")
+    scores = Scores(About(dataset="mine", order="official"), "score", np.arange(8.0), labels)
+    reference = Reference.of(Listing(images=images, labels=labels), dataset="mine")
+    found = align(scores, to=tmp_path, reference=reference)
+    names = [int(Path(name).stem) for name in listing_of(tmp_path).names]
+    assert found.take(scores.values).tolist() == [7 - number for number in names]
+    with pytest.raises(AlignmentError, match="have no file names, and 'a' is not an id"):
+        align(scores, to=["a", "b"], reference=reference)

@@ -13,6 +13,7 @@ are equal and every label agrees, and even then a permutation within classes can
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates import orders
 from memtools.estimates.data_sources import listing_of
+from memtools.estimates.image_pixels import read_images
 from memtools.estimates.known_examples import KnownExamples
 from memtools.estimates.listing import Listing
 from memtools.estimates.model import Estimates, ExampleIndex
@@ -123,7 +125,7 @@ def align(
     """
     side = parse_split(split)
     ours = KnownExamples.of(numbers, side)
-    theirs = _all_examples(ours, order) if to is None else listing_of(to, labels)
+    theirs = _all_examples(ours, order) if to is None else listing_of(to, labels, split=split)
     _require_same_data(ours, theirs)
     position, proof = _join(ours, theirs, order, reference, allow_missing)
     inverse = _inverted(position, ours.n, theirs)
@@ -172,8 +174,10 @@ def _join(
     """Return the positions of their examples in the numbers, by the best that both sides know."""
     if order:
         return join_positions(ours, theirs, order)
-    if theirs.images is not None and reference is not None:
-        return join_pixels(ours, theirs, reference, allow_missing=allow_missing)
+    if reference is not None:
+        pictured = theirs if ours.names is not None else _with_images(theirs)
+        if pictured.images is not None:
+            return join_pixels(ours, pictured, reference, allow_missing=allow_missing)
     if theirs.order:
         return join_positions(ours, theirs, "")
     if theirs.names is not None:
@@ -184,6 +188,14 @@ def _join(
         "labels or positions alone do not tell one example from another",
         hint='give names or images; or say order="official" (--order official) if you know it',
     )
+
+
+def _with_images(theirs: Listing) -> Listing:
+    """Return the listing with the pixels of its image files, if it names nothing but files."""
+    names = theirs.names
+    if theirs.images is not None or names is None or not all(map(os.path.isfile, names)):
+        return theirs
+    return dataclasses.replace(theirs, images=read_images(names))
 
 
 def _join_by_name(
