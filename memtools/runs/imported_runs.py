@@ -226,3 +226,15 @@ def _unpacked(
         for each, n in zip(bits, (sizes[0], *sizes), strict=True)
     )
     return Outcome(run_id, mask, train, test, *margins)
+
+
+def check_store(store: RunStore) -> None:
+    """Raise RecordError if the runs of a store cannot be right: mask, order, or ratio."""
+    sweep, examples = store.sweep, store.examples
+    labels = examples.labels, examples.test_labels
+    counts = OutcomeCounts(sweep.n_train, sweep.n_test, *labels)
+    for record in store:
+        counts.observe(record)
+    require_plausible(counts, str(store.root))
+    if counts.n_runs:
+        require_ratio(counts, sweep.ratio, str(store.root))

@@ -236,11 +236,13 @@ def check_order(counts: OutcomeCounts, split: Split) -> Verdict:
     weak = least * found.scale < max(POWER_Z * found.error, 2 * POWER_PAIRS)
     if not found.error > 0:
         return Verdict("no power")
-    z = found.excess / found.error
+    z, correlation = found.excess / found.error, found.excess / found.scale
+    if z > POWER_Z or counts.follows_classes(split):
+        return Verdict("ok", z, correlation)
     if counts.n_runs < MIN_RUNS or n < MIN_EXAMPLES or weak:
-        return Verdict("no power", z, found.excess / found.scale)
-    by_chance = SPREAD_Z[0] < z < SPREAD_Z[1] and not counts.follows_classes(split)
-    return Verdict("refused" if by_chance else "ok", z, found.excess / found.scale)
+        return Verdict("no power", z, correlation)
+    by_chance = SPREAD_Z[0] < z < SPREAD_Z[1]
+    return Verdict("refused" if by_chance else "ok", z, correlation)
 
 
 def missing_gap(counts: OutcomeCounts) -> str:
