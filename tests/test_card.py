@@ -127,6 +127,8 @@ def test_every_array_that_such_a_file_may_have_has_a_meaning() -> None:
     known = re.findall(r"\b(?:tr|tt|infl)_\w+(?:\{K\})?", schema.__doc__ or "")
     assert {"tr_mem", "tt_filenames", "infl_se_class{K}", "tr_mem_high"} <= set(known)
     others = {"infl", "mem", "min_mem", "min_infl", "scores", "labels", "filenames"}
+    others |= {"memorization", "influence", "standard_error", "n_in", "n_out"}
+    others |= {"partial", "position", "inverse", "found"}
     assert {*known, *others, "about", "quantity"} == set(MEANINGS)
 
 

@@ -220,7 +220,7 @@ def test_of_a_file_that_no_registry_knows_only_its_meaning_is_vouched_for(put, t
     own = tmp_path / "own.npz"
     np.savez(own, labels=np.arange(3), scores=np.array([0.1, 0.5, 0.9]))
     verdict = put()(own)
-    assert (verdict.artifact, verdict.proven_by, verdict.kind) == (None, (), "cscores")
+    assert (verdict.artifact, verdict.proven_by, verdict.kind) == (None, (), "scores")
     assert verdict.to_json()["name"] is None
     assert not receipt_path(own).exists()
 
@@ -230,7 +230,7 @@ def test_right_bytes_of_the_wrong_kind_are_not_called_right(put, tmp_path, place
     np.savez(own, labels=np.arange(3), scores=np.array([0.1, 0.5, 0.9]))
     data = own.read_bytes()
     assert put(data, contents=[data], kind="cscores")().kind == "cscores"
-    with pytest.raises(SchemaError, match="'cscores', not 'index'"):
+    with pytest.raises(SchemaError, match="'scores', not 'index'"):
         put(data, contents=[data], kind="index")()
 
 

@@ -116,6 +116,7 @@ def test_a_list_of_pairs_has_no_report_and_needs_nothing_for_one(
 def test_what_a_file_does_not_say_is_said_by_options(memtools: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.linspace(0, 1, 9))
     words = ("--dataset", "mnist", "--order", "tfds", "--definition", "a | score", "--paper", "me")
+    words += ("--direction", "typical")
     done = memtools("publish", tmp_path / "s.npy", "--to", tmp_path / "to", "--name", "s", *words)
     assert done.returncode == 0, done.stderr
     shown = memtools("list", "--registry", done.stdout.strip()).stdout
@@ -143,7 +144,7 @@ def test_errors_are_two_lines_and_the_code_of_their_class(
     memtools: Run, mine: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     np.savez(tmp_path / "plain.npz", **published_arrays([4, 6], 2))
-    np.savez(tmp_path / "other.npz", w=np.zeros(1))
+    np.savez(tmp_path / "other.npz", w=np.zeros((2, 2)))
     (tmp_path / "broken.npz").write_bytes(mine.read_bytes()[:1000])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("precious")

@@ -1,5 +1,6 @@
 """Two scores of the same examples, direction-aware."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from memtools.artifacts.loader import load
 from memtools.errors import AlignmentError, ConfigError, SchemaError
 from memtools.estimates.about import About
-from memtools.estimates.comparison import compare, ranks, read_scores, spearman
+from memtools.estimates.comparison import compare
 from memtools.estimates.pairs import HighInfluencePairs
+from memtools.estimates.ranking import overlap_of_tops, ranks, spearman
 from memtools.estimates.scores import Scores
+from memtools.estimates.tfds_order import tfds_order
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -64,15 +67,21 @@ def test_what_cannot_be_compared_is_refused():
     values = np.arange(10.0)
     for other, words in (
         (scores(values, "typical", dataset="cifar10"), "one is of cifar100, the other of cifar10"),
+        (scores(values, "typical", dataset=""), "the other of an unknown data set"),
         (scores(values, "typical", "tfds"), "order 'official', the other in 'tfds'"),
+        (scores(values, "typical", ""), "the other in 'not recorded'"),
         (scores(values, "typical", labels=np.arange(10) % 3), "labels disagree"),
+        (scores(values[:9], "typical"), "one has 10 values, the other 9"),
+        (scores(np.arange(11.0), "typical"), "one has 10 values, the other 11"),
     ):
         mine = scores(values, "typical", labels=np.arange(10) % 2)
         with pytest.raises(AlignmentError, match=words):
             compare(mine, other)
+        with pytest.raises(AlignmentError):
+            compare(other, mine)
     with pytest.raises(AlignmentError, match="in the order 'file', the other in 'file'"):
         compare(scores(values, "typical", "file"), scores(values, "typical", "file"))
-    with pytest.raises(ConfigError, match=r"what a high score .* means is not known"):
+    with pytest.raises(ConfigError, match="is not recorded: is a high score typical or atypical"):
         compare(scores(values, "typical"), scores(values, "good"))
     with pytest.raises(ConfigError, match="2 examples have both"):
         compare(scores(values, "typical"), scores([np.nan] * 8 + [1, 2], "typical"))
@@ -80,31 +89,85 @@ def test_what_cannot_be_compared_is_refused():
         compare(scores(values, "typical"), scores(values, "typical"), top_k=11)
 
 
+def test_partial_scores_are_compared_where_they_are_and_never_beyond_the_others_end():
+    whole = scores(np.arange(10.0), "typical", labels=np.arange(10) % 3)
+    part = dataclasses.replace(
+        scores([np.nan, 7, np.nan, 9, 8], "typical", labels=np.array([-1, 1, -1, 0, 1])),
+        partial=True,
+    )
+    found = compare(part, whole)
+    assert (found.n, found.second.tolist()) == (3, [1, 3, 4]) and "all labels agree" in found.proof
+    assert compare(whole, part).second.tolist() == [7, 9, 8]
+    wrong = dataclasses.replace(part, labels=np.array([-1, 2, -1, 0, 1]))
+    with pytest.raises(AlignmentError, match="labels disagree, 1 of 3"):
+        compare(wrong, whole)
+    with pytest.raises(AlignmentError, match="one has 5 values, the other 4"):
+        compare(part, scores(np.arange(4.0), "typical"))
+
+
+def test_an_order_that_leads_to_the_other_is_computed():
+    rng = np.random.default_rng(0)
+    official, order = rng.random(60_000), tfds_order("mnist", "train")
+    a = scores(official, "typical", "official", dataset="mnist")
+    b = scores(official[order], "typical", "tfds", dataset="mnist")
+    for found in (compare(a, b), compare(b, a)):
+        assert found.spearman == pytest.approx(1) and "is computed" in found.proof
+    with pytest.raises(AlignmentError, match="59,999 values are not all 60000 of mnist"):
+        compare(
+            scores(official[:-1], "typical", dataset="mnist"),
+            scores(official[order][:-1], "typical", "tfds", dataset="mnist"),
+        )
+
+
+def test_ids_of_tfds_are_official_positions():
+    rng = np.random.default_rng(0)
+    values, order = rng.random(50_000), rng.permutation(50_000)[:15]
+    ids = np.array([f"train_{k:05d}" for k in order])
+    mine = scores(values[order], "typical", "file", names=ids)
+    whole = scores(values, "typical")
+    for found in (compare(mine, whole), compare(whole, mine)):
+        assert (found.n, found.spearman) == (15, pytest.approx(1)) and "ids" in found.proof
+
+
+def test_infinity_is_an_extreme_and_nan_a_gap():
+    a = scores([-np.inf, 1, 2, 3, np.inf, np.nan], "typical")
+    found = compare(a, scores([0, 1, 2, 3, 4, 5], "typical"), top_k=1)
+    assert (found.n, found.spearman, found.overlap, found.n_infinite) == (5, pytest.approx(1), 1, 2)
+    assert np.isnan(found.pearson)
+
+
+def test_a_wrong_order_of_tied_scores_overlaps_as_much_as_chance_gives():
+    rng = np.random.default_rng(0)
+    values = np.where(np.arange(10_000) < 7_600, 1.0, rng.random(10_000))
+    wrong = compare(scores(values, "typical"), scores(values[rng.permutation(10_000)], "typical"))
+    right = compare(scores(values, "typical"), scores(values, "typical"))
+    assert wrong.overlap == pytest.approx(0.1, abs=0.005) and right.overlap == pytest.approx(
+        1000 / 7600
+    )
+    tops = wrong.top_overlap
+    assert (tops.by_chance, tops.n_tied) == (0.1, (7600, 7600))
+    assert tops.at_best == right.overlap
+    found = compare(scores(np.arange(20.0), "typical"), scores(np.arange(20.0), "typical"))
+    assert (found.overlap, found.top_overlap.n_tied, found.top_overlap.at_best) == (1, (0, 0), 1)
+
+
+def test_ties_inside_the_top_compete_for_nothing():
+    tops = overlap_of_tops(np.array([3.0, 3, 2, 1]), np.array([9.0, 1, 8, 0]), 2)
+    assert (tops.share, tops.n_tied) == (0.5, (0, 0))
+
+
+def test_pairs_that_contradict_each_other_are_refused():
+    about, index = About(), np.array([1, 1])
+    pairs = HighInfluencePairs(
+        about, index, np.array([0, 1]), np.array([0.5, 0.6]), np.full(2, 0.2)
+    )
+    with pytest.raises(SchemaError, match="example 1 has different memorization in two pairs"):
+        compare(pairs, pairs)
+
+
 def test_equals_share_their_rank_and_what_is_constant_has_no_correlation():
     assert ranks(np.array([3.0, 1, 3, 2])).tolist() == [2.5, 0, 2.5, 1]
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
-
-
-def test_numbers_of_ones_own_say_what_they_mean(tmp_path):
-    values = np.array([0.5, 0.25, np.nan])
-    np.save(tmp_path / "mine.npy", values)
-    found = read_scores(tmp_path / "mine.npy", direction="typical", dataset="d", order="official")
-    assert np.array_equal(found.values, values, equal_nan=True)
-    assert (found.about.direction, found.about.order) == ("high = typical", "official")
-    (tmp_path / "mine.csv").write_text("index,label,filename,el2n\n2,5,c,0.5\n0,3,a,\n1,4,b,0.25\n")
-    found = read_scores(tmp_path / "mine.csv", direction="atypical")
-    assert np.array_equal(found.values, [np.nan, 0.25, 0.5], equal_nan=True)
-    assert found.labels.tolist() == [3, 4, 5] and found.filenames.tolist() == ["a", "b", "c"]
-    (tmp_path / "gaps.csv").write_text("index,label,score\n4,5,0.5\n0,3,1\n")
-    found = read_scores(tmp_path / "gaps.csv", direction="atypical")
-    assert len(found) == 5 and found.labels is None and np.isnan(found.values[1:4]).all()
-    for content in ("", "score\nmuch\n", "index,score\n1,2\n1,3\n", "index,score\n-1,2\n"):
-        (tmp_path / "bad.csv").write_text(content)
-        with pytest.raises(SchemaError, match="no table of scores"):
-            read_scores(tmp_path / "bad.csv", direction="typical")
-    np.save(tmp_path / "bad.npy", np.zeros((2, 2)))
-    with pytest.raises(SchemaError, match="scores are numbers"):
-        read_scores(tmp_path / "bad.npy", direction="typical")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there")

@@ -76,7 +76,6 @@ def test_pointers_and_pages_in_place_of_a_file_are_called_that(tmp_path):
         ("a.feather", b"ARROW1\0\0", "is an Arrow file", "read_feather("),
         ("a.csv.gz", b"\x1f\x8b\x08\0", "is compressed with gzip", "gunzip"),
         ("a.pdf", b"%PDF-1.7", "is a PDF file", "npz"),
-        ("a.txt", b"0.5\n0.25\n", "in none of the known formats", ".csv or .tsv"),
     ],
 )
 def test_formats_of_other_libraries_are_named_with_their_conversion(
@@ -85,6 +84,12 @@ def test_formats_of_other_libraries_are_named_with_their_conversion(
     (tmp_path / name).write_bytes(content)
     error = refusal(tmp_path / name)
     assert words in str(error) and hint in error.hint and isinstance(error, ConfigError)
+
+
+def test_text_of_no_known_ending_is_refused_with_the_endings_of_tables(tmp_path):
+    (tmp_path / "a.txt").write_text("0.5\n0.25\n")
+    error = refusal(tmp_path / "a.txt")
+    assert "in none of the known formats" in str(error) and ".csv or .tsv" in error.hint
 
 
 def test_an_archive_of_pytorch_is_named_whatever_its_ending(tmp_path):

@@ -123,7 +123,7 @@ def test_models_and_unknown_things_are_refused(server, served, tmp_path):
         memtools.load("models", registries=[server.url("registry.toml")])
     with pytest.raises(ConfigError, match="no artifact or group is called"):
         memtools.load("cifar100-pears")
-    np.savez(tmp_path / "x.npz", weights=np.zeros(3))
+    np.savez(tmp_path / "x.npz", weights=np.zeros((3, 2)))
     with pytest.raises(SchemaError, match=r"x\.npz: none of the known kinds .* weights"):
         memtools.load(tmp_path / "x.npz")
 

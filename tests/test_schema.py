@@ -161,7 +161,7 @@ def test_the_kind_is_told_by_the_names(arrays, pairs):
     assert kind_of(arrays) == "influence"
     assert kind_of({"tr_mem": np.zeros(3)}) == "index"
     assert kind_of(pairs) == "pairs"
-    assert kind_of({"scores": np.zeros(3)}) == "cscores"
+    assert kind_of({"scores": np.zeros(3)}) == "scores"
     with pytest.raises(SchemaError, match="has these arrays: weights"):
         kind_of({"weights": np.zeros(3)})
 

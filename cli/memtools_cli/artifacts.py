@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from memtools.errors import MemtoolsError
-from memtools_cli.options import Directory, Json, Mirror, Names, Registries
+from memtools_cli.options import Column, Directory, Json, Mirror, Names, Registries
 from memtools_cli.output import print_table
 
 Chosen = Annotated[
@@ -134,6 +134,7 @@ def verify(
             help="Artifacts, groups or files; without any, all that is here.",
         ),
     ] = None,
+    column: Column = "",
     to: Directory = None,
     registry: Registries = None,
     names: Names = False,
@@ -158,7 +159,11 @@ def verify(
 
     def one(each: str) -> None:
         verdict = verify_one(
-            each, cache=settings.cache, registries=settings.registries, names=names
+            each,
+            cache=settings.cache,
+            registries=settings.registries,
+            names=names,
+            column=column,
         )
         verdicts.append(verdict.to_json())
         if not as_json:

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memtools_cli import engines
-from memtools_cli.options import Directory, Json, Mirror, Names, Registries
+from memtools_cli.numbers import open_numbers
+from memtools_cli.options import (
+    Column,
+    Dataset,
+    Definition,
+    Direction,
+    Directory,
+    Index,
+    Json,
+    Mirror,
+    Names,
+    Order,
+    Registries,
+)
 from memtools_cli.output import print_table
 
 if TYPE_CHECKING:
@@ -22,7 +35,7 @@ What = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="Write here: .csv, .json or .parquet."),
+    typer.Option("--out", metavar="FILE", help="Write here: .csv, .tsv, .json, .parquet or .npz."),
 ]
 
 
@@ -35,22 +48,40 @@ def add_to(app: typer.Typer) -> None:
 
 def info(
     what: What,
+    column: Column = "",
+    index: Index = None,
+    dataset: Dataset = "",
+    order: Order = "",
+    direction: Direction = None,
+    definition: Definition = "",
     to: Directory = None,
     registry: Registries = None,
     mirror: Mirror = None,
     names: Names = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a file holds and means: arrays, ranges, order, definition, a histogram.
+    """Show what a file holds and means.
 
+    Arrays, ranges, order, definition, direction, and a histogram.
     What is not here is fetched first. Every array is read once, for its range.
     """
-    from memtools.artifacts.loader import load
     from memtools.estimates.model import Estimates
     from memtools.estimates.scores import Scores
     from memtools.estimates.summary import bars, histogram, summarise
 
-    loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
+    loaded = open_numbers(
+        what,
+        cache=to,
+        registry=registry,
+        mirror=mirror,
+        names=names,
+        column=column,
+        index=index,
+        dataset=dataset,
+        order=order,
+        direction=direction,
+        definition=definition,
+    )
     facts = summarise(loaded.arrays)
     if isinstance(loaded, Estimates):
         scores = loaded.scores if "tr_mem" in loaded.arrays else None
@@ -75,29 +106,49 @@ def info(
 def export(
     what: What,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Write here: .csv, .json or .parquet.")
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="Write here: .csv, .tsv, .json, .parquet or .npz."
+        ),
     ],
+    column: Column = "",
+    index: Index = None,
+    dataset: Dataset = "",
+    order: Order = "",
+    direction: Direction = None,
+    definition: Definition = "",
     to: Directory = None,
     registry: Registries = None,
     mirror: Mirror = None,
     names: Names = False,
 ) -> None:
-    """Write one row for each example: index, label, file name, score; print the path.
+    """Write a table with a row for each example.
 
+    The columns are index, label, file name and score; the path is printed.
     Standard errors and counts are added where they are known. The index is the position
     in the order that `memtools info` names. A list of pairs has one row for each pair.
     """
-    from memtools.artifacts.loader import load
     from memtools.estimates.model import Estimates
     from memtools.estimates.pairs import HighInfluencePairs
-    from memtools.estimates.tables import pair_columns, score_columns, write_table
+    from memtools.estimates.tables import write_pairs, write_scores
 
-    loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
+    loaded = open_numbers(
+        what,
+        cache=to,
+        registry=registry,
+        mirror=mirror,
+        names=names,
+        column=column,
+        index=index,
+        dataset=dataset,
+        order=order,
+        direction=direction,
+        definition=definition,
+    )
     if isinstance(loaded, HighInfluencePairs):
-        columns = pair_columns(loaded)
+        write_pairs(out, loaded)
     else:
-        columns = score_columns(loaded.scores if isinstance(loaded, Estimates) else loaded)
-    write_table(out, columns, loaded.about)
+        write_scores(out, loaded.scores if isinstance(loaded, Estimates) else loaded)
     print(out)
 
 
@@ -120,6 +171,9 @@ def pairs(
     address: engines.Address = None,
     resources: engines.Resources = None,
     out: Out = None,
+    dataset: Dataset = "",
+    order: Order = "",
+    definition: Definition = "",
     to: Directory = None,
     registry: Registries = None,
     mirror: Mirror = None,
@@ -134,10 +188,9 @@ def pairs(
     """
     import numpy as np
 
-    from memtools.artifacts.loader import load
     from memtools.errors import ConfigError
     from memtools.estimates.scores import Scores
-    from memtools.estimates.tables import pair_columns, rows, write_table
+    from memtools.estimates.tables import pair_columns, rows, write_pairs
 
     if engine and not cross_class:
         raise ConfigError(
@@ -152,7 +205,16 @@ def pairs(
             hint="give the store of the runs: all pairs are looked at there",
         )
     else:
-        loaded = load(what, cache=to, registries=registry or (), mirror=mirror, names=names)
+        loaded = open_numbers(
+            what,
+            cache=to,
+            registry=registry,
+            mirror=mirror,
+            names=names,
+            dataset=dataset,
+            order=order,
+            definition=definition,
+        )
         if isinstance(loaded, Scores):
             raise ConfigError(
                 f"{what} holds scores, not influence", hint="memtools list shows what holds pairs"
@@ -160,7 +222,7 @@ def pairs(
         found = loaded.pairs(min_mem, min_infl)
     columns = pair_columns(found)
     if out is not None:
-        write_table(out, columns, found.about)
+        write_pairs(out, found)
     facts: dict[str, Any] = {
         "n_pairs": len(found),
         "n_train": found.n_train,

@@ -20,14 +20,16 @@ import memtools
 from memtools.artifacts.settings import is_set
 from memtools.errors import MemtoolsError
 from memtools_cli import (
-    alignment,
+    align,
     artifacts,
     checkpoints,
+    compare,
     estimates,
     estimation,
     publication,
     report,
     runs,
+    select,
     sweeps,
     tfrecords,
     training,
@@ -92,7 +94,9 @@ app = typer.Typer(
 )
 artifacts.add_to(app)
 estimates.add_to(app)
-alignment.add_to(app)
+align.add_to(app)
+select.add_to(app)
+compare.add_to(app)
 estimation.add_to(app)
 publication.add_to(app)
 runs.add_to(app)

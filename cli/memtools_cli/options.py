@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,48 @@ Names = Annotated[
     typer.Option(
         "--names",
         help="Read names kept as Python objects from a file of unknown origin; none is run.",
+    ),
+]
+Column = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Column of the scores, where no known name tells it; of an npz, the array.",
+    ),
+]
+Index = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Positions of the values, from 0, or a mask of all examples: npy, csv, json, txt.",
+    ),
+]
+Dataset = Annotated[
+    str, typer.Option(metavar="NAME", help="Data set of the numbers, if the file does not say.")
+]
+Order = Annotated[
+    str,
+    typer.Option(
+        metavar="ORDER",
+        help="Order of the examples, if the file does not say: official, published, tfds, file.",
+    ),
+]
+Meaning = Literal["typical", "atypical"]
+Direction = Annotated[
+    Meaning | None,
+    typer.Option(help="What a high number means, if the file does not say."),
+]
+Definition = Annotated[
+    str, typer.Option(metavar="TEXT", help="What the numbers are, if the file does not say.")
+]
+ClassFolders = Annotated[
+    Literal["auto", "index", "words", "synset"],
+    typer.Option(help="What the names of class folders are: labels, words or synsets."),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", metavar="DIR", help="Directory of fetched files, instead of MEMTOOLS_CACHE."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from memtools_cli.options import Names
+from memtools_cli.numbers import open_numbers
+from memtools_cli.options import Column, Dataset, Definition, Direction, Index, Names, Order
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +20,10 @@ def add_to(app: typer.Typer) -> None:
 def publish(
     path: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="Estimates, a list of pairs, or C-scores: npz or npy."),
+        typer.Argument(
+            metavar="FILE",
+            help="Estimates, a list of pairs, or scores: npz, npy, csv, tsv, json or parquet.",
+        ),
     ],
     to: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder to fill: new, empty, or begun.")
@@ -30,16 +34,12 @@ def publish(
             help="What others will type to fetch it: a-z, 0-9, '._-'; else the folder's name."
         ),
     ] = "",
-    dataset: Annotated[str, typer.Option(help="The data set, if the file does not say.")] = "",
-    order: Annotated[
-        str,
-        typer.Option(
-            help="Order of the examples, if the file does not say: official, published, tfds, file."
-        ),
-    ] = "",
-    definition: Annotated[
-        str, typer.Option(help="What the numbers are, if the file does not say.")
-    ] = "",
+    column: Column = "",
+    index: Index = None,
+    dataset: Dataset = "",
+    order: Order = "",
+    direction: Direction = None,
+    definition: Definition = "",
     paper: Annotated[str, typer.Option(help="What to cite, if it is not the usual paper.")] = "",
     license_: Annotated[
         str, typer.Option("--license", help="Licence of the numbers: a URL, or a name of SPDX's.")
@@ -65,31 +65,51 @@ def publish(
     report: Annotated[bool, typer.Option(help="Put the report beside the files.")] = True,
     names: Names = False,
 ) -> None:
-    """Make a folder from which others can fetch estimates; print the path of its registry.
+    """Make a folder from which others can fetch estimates.
 
-    The file, in parts if it is larger than 95 MB; README.md, croissant.json, registry.toml; and in
-    report/ the page of memtools report, made anew each time. Put the folder on any static host:
-    `memtools fetch NAME --registry URL/registry.toml` brings the file from there. The same command
-    again goes on where it was interrupted, and repairs.
+    The path of its registry is printed. It holds the file (a table as npz), in parts if it is
+    larger than 95 MB; README.md, croissant.json, registry.toml; and in report/ the page of memtools
+    report, made anew each time. Put the folder on any static host: `memtools fetch NAME --registry
+    URL/registry.toml` brings the file from there. The same command again goes on where it was
+    interrupted, and repairs.
     """
     from memtools.artifacts.bundle import REPORT
     from memtools.artifacts.bundle import publish as publish_file
     from memtools.artifacts.croissant import Imprint
-    from memtools.artifacts.loader import load
     from memtools.estimates.about import About
     from memtools.estimates.pairs import HighInfluencePairs
     from memtools_cli.extras import needing, require_for_images
 
-    numbers = load(path, names=names)
+    numbers = open_numbers(
+        path,
+        registry=None,
+        names=names,
+        column=column,
+        index=index,
+        dataset=dataset,
+        order=order,
+        direction=direction,
+        definition=definition,
+    )
     report = report and not isinstance(numbers, HighInfluencePairs)  # which has none
     if report:
         with needing("report"):
             from memtools.report.page import require_free_place
         require_for_images(images)
         require_free_place(to / REPORT, over=True)
-    about = About(dataset=dataset, order=order, definition=definition, paper=paper)
+    said = numbers.about
+    about = About(said.dataset, said.order, said.definition, said.direction, paper)
     imprint = Imprint(license_, creator or (), url, date.date() if date else None)
-    registry = publish_file(path, to, name=name, about=about, imprint=imprint, names=names)
+    registry = publish_file(
+        path,
+        to,
+        name=name,
+        about=about,
+        imprint=imprint,
+        names=names,
+        column=column,
+        index=index,
+    )
     if report:
         _add_report(numbers, path, registry, images, runs or [])
     print(registry)

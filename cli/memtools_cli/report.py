@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from memtools_cli.options import Mirror, Names, Registries
+from memtools_cli.numbers import open_numbers
+from memtools_cli.options import (
+    Cache,
+    Column,
+    Dataset,
+    Definition,
+    Direction,
+    Index,
+    Mirror,
+    Names,
+    Order,
+    Registries,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,22 +54,24 @@ def report(
     max_images: Annotated[
         int, typer.Option(min=1000, metavar="N", help="Draw at most so many thumbnails.")
     ] = 70_000,
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Directory of fetched files, instead of MEMTOOLS_CACHE."),
-    ] = None,
+    column: Column = "",
+    index: Index = None,
+    dataset: Dataset = "",
+    order: Order = "",
+    direction: Direction = None,
+    definition: Definition = "",
+    cache: Cache = None,
     registry: Registries = None,
     mirror: Mirror = None,
     names: Names = False,
 ) -> None:
-    """Write a page that shows what the numbers mean: a folder that opens in any browser.
+    """Write a page that shows what the numbers mean.
 
-    A histogram with a range over examples of each level, high-influence pairs, classes, each
-    example, and what the numbers are worth. It needs no server and no network. Without --images
-    it lists examples without showing them. A folder of images has one folder for each class; or
-    such folders in train and val.
+    A folder that opens in any browser: a histogram with a range over examples of each level,
+    high-influence pairs, classes, each example, and what the numbers are worth. It needs no server
+    and no network. Without --images it lists examples without showing them. A folder of images has
+    one folder for each class; or such folders in train and val.
     """
-    from memtools.artifacts.loader import load
     from memtools.files import human_size
     from memtools.runs.store import open_stores
     from memtools_cli.extras import needing, require_for_images
@@ -65,7 +79,19 @@ def report(
     with needing("report"):
         from memtools.report.page import write_report
     require_for_images(images)
-    numbers = load(what, cache=cache, registries=registry or (), mirror=mirror, names=names)
+    numbers = open_numbers(
+        what,
+        cache=cache,
+        registry=registry,
+        mirror=mirror,
+        names=names,
+        column=column,
+        index=index,
+        dataset=dataset,
+        order=order,
+        direction=direction,
+        definition=definition,
+    )
     stores = open_stores(runs or [])
     written = write_report(
         numbers, to, images=images, stores=stores, figures=figures, max_images=max_images

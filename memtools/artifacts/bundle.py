@@ -12,24 +12,29 @@ right in it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import logging
 import string
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from memtools.artifacts.card import write_card
 from memtools.artifacts.checker import check_meaning, read_digests
 from memtools.artifacts.croissant import Imprint, describe
-from memtools.artifacts.loader import load
+from memtools.artifacts.loader import Loaded, load
 from memtools.artifacts.manifest import builtin_registry, parse_registry, write_registry
-from memtools.artifacts.registry import Artifact, Part
+from memtools.artifacts.registry import NOT_RECORDED, Artifact, Part
 from memtools.errors import ConfigError, IntegrityError
-from memtools.estimates.about import About
-from memtools.estimates.npz import Array, Npz
+from memtools.estimates.about import About, quantity_in
+from memtools.estimates.file_formats import TABLES, recognise_format
+from memtools.estimates.full_matrix import FullMatrix
+from memtools.estimates.npz import Array
 from memtools.estimates.schema import kind_of, open_arrays
+from memtools.estimates.scores import Scores
 from memtools.estimates.summary import outline
 from memtools.files import (
     CHUNK,
@@ -60,30 +65,78 @@ def publish(
     imprint: Imprint | None = None,
     names: bool = False,
     part_size: int = PART_SIZE,
+    column: str = "",
+    index: Any = None,
 ) -> Path:
-    """The registry.toml of a folder that holds a file of estimates for others to fetch.
+    """Make a folder that holds a file of numbers for others to fetch; return its registry.toml.
 
-    path: an npz of the published schema, fetched or made here; a list of pairs; C-scores.
-    to: the folder: new, empty, or begun with the same file. name: what others will type; that of
-    the folder, if it is not given.
-    about: what the file does not say of itself, or says wrong. imprint: what only the
-    publisher knows. names: as for `memtools.load`. part_size: bytes of each part but the last.
+    Args:
+        path: An npz of the published schema, fetched or made here; a list of pairs; scores. A
+            table, or a file that is read with `column` or `index`, is published as npz.
+        to: The folder: new, empty, or begun with the same file.
+        name: What others will type; that of the folder, if it is not given.
+        about: What the file does not record of itself, or records wrong.
+        imprint: What only the publisher knows.
+        names: As for `memtools.load`.
+        part_size: Bytes of each part but the last.
+        column: As for `memtools.load`.
+        index: As for `memtools.load`.
 
-    Raises SchemaError for anything that is no such file; ConfigError for a name that is none or
-    is taken, for what nobody has said, and for a target that holds something else; DiskError;
-    BusyError if another process is publishing there.
+    Raises:
+        SchemaError: The file is something else.
+        ConfigError: The name is not one or is taken; something about the numbers is not known; or
+            the folder holds something else.
+        DiskError: The disk fails.
+        BusyError: Another process is publishing there.
     """
     path, to, imprint = Path(path), Path(to), imprint or Imprint()
     name = name or to.absolute().name
-    said = load(path, names=names).about
-    trusted = names or bool(said.digest)  # a digest is said only of what was proven
+    numbers = load(path, names=names, column=column, index=index)
+    trusted = names or bool(numbers.about.digest)  # which is known only of what was proven
+    with _as_archive(path, numbers, convert=bool(column) or index is not None) as archive:
+        return _publish(archive, to, name, numbers, about or About(), imprint, trusted, part_size)
+
+
+@contextlib.contextmanager
+def _as_archive(path: Path, numbers: Loaded, *, convert: bool) -> Iterator[Path]:
+    """Yield the file itself, or an npz of what was read where others could not read it so."""
+    if not convert and recognise_format(path) not in TABLES and _has_kind(path, numbers):
+        yield path
+        return
+    plain = dataclasses.replace(numbers.about, source=path.name, digest="")
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / f"{path.stem}.npz"
+        dataclasses.replace(numbers, about=plain).save(archive)
+        yield archive
+
+
+def _has_kind(path: Path, numbers: Loaded) -> bool:
+    """Return whether an npz or npy has arrays of published names and shapes."""
+    if not isinstance(numbers, Scores):
+        return True
+    arrays = open_arrays(path)
+    return "scores" in arrays and arrays["scores"].shape == numbers.values.shape
+
+
+def _publish(
+    path: Path,
+    to: Path,
+    name: str,
+    numbers: Loaded,
+    wanted: About,
+    imprint: Imprint,
+    trusted: bool,
+    part_size: int,
+) -> Path:
     arrays = open_arrays(path, names=trusted)
     kind = kind_of(arrays)
-    file = name + (".npz" if isinstance(arrays, Npz) else ".npy")
-    draft = _draft(name, file, kind, _meaning(path, kind, said, about or About()))
+    if isinstance(numbers, Scores) and numbers.quantity == "c_score":
+        kind = "cscores"
+    file = name + (".npy" if recognise_format(path) == "npy" else ".npz")
+    draft = _draft(name, file, kind, _meaning(kind, numbers.about, wanted))
     check_meaning(None, path, names=trusted)
     artifact = _measured(draft, path, part_size)
-    contents = outline(arrays)
+    contents = outline(arrays.raw if isinstance(arrays, FullMatrix) else arrays)
     texts = {
         "README.md": write_card(artifact, contents, imprint, _n_runs(arrays)),
         "croissant.json": describe(artifact, contents, imprint),
@@ -97,16 +150,20 @@ def publish(
     return to / "registry.toml"
 
 
-def _meaning(path: Path, kind: str, said: About, wanted: About) -> About:
+def _meaning(kind: str, said: About, wanted: About) -> About:
     """What the caller says, else the file, else what such a file means anyway."""
-    direction, paper = _JIANG if kind == "cscores" else _FELDMAN
+    by_kind = {"cscores": _JIANG, "scores": ("", NOT_RECORDED)}
+    direction, paper = by_kind.get(kind, _FELDMAN)
+    if kind == "scores" and quantity_in(said.direction) == "memorization":
+        direction, paper = _FELDMAN
     known: dict[str, str] = {}
     for each in (About(direction=direction, paper=paper), said, wanted):
         lines = {key: " ".join(value.split()) for key, value in dataclasses.asdict(each).items()}
         known |= {key: value for key, value in lines.items() if value}
-    if lacking := [key for key in ("dataset", "order", "definition") if key not in known]:
+    required = ("dataset", "order", "direction", "definition")
+    if lacking := [key for key in required if key not in known]:
         raise ConfigError(
-            f"{path} does not say its {', '.join(lacking)}",
+            f"{said.source} does not say its {', '.join(lacking)}",
             hint="say it with " + ", ".join(f"--{key}" for key in lacking),
         )
     return About(**known)

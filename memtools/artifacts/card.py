@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from memtools import __version__
 from memtools.artifacts.croissant import Imprint
-from memtools.artifacts.registry import Artifact
+from memtools.artifacts.registry import NOT_RECORDED, Artifact
+from memtools.estimates.about import quantity_in
 from memtools.estimates.summary import MEANINGS, ArrayFacts
 
 _CARD = """\
@@ -78,6 +79,8 @@ _FIRST_LOOK = {
     'influence = arrays[f"infl_matrix_class{K}"]  # [n_train_k, n_test_k]\n'
     'train, test = arrays[f"tr_classidx_{K}"], arrays[f"tt_classidx_{K}"]',
     "tr_filenames": 'names = arrays["tr_filenames"]  # [n_train]',
+    "memorization": 'memorization = arrays["memorization"]  # [n_train]',
+    "influence": 'influence = arrays["influence"]  # [n_test, n_train]',
     "tr_idx": 'train, test = arrays["tr_idx"], arrays["tt_idx"]  # [n_pairs]\n'
     'memorization, influence = arrays["mem"], arrays["infl"]',
     "scores": 'scores = arrays["scores"]  # [n_train]',
@@ -90,7 +93,8 @@ _WHAT = {
     " trained on it. And which example each position stands for.",
     "pairs": "Pairs of a memorized training example and a test example on which models are right"
     " more often when they have trained on it.",
-    "cscores": "A score of each training example.",
+    "cscores": "A consistency score of each training example.",
+    "scores": "A score of each training example.",
 }
 _ORDERS = {
     "official": "that of the data set's own files (of CIFAR also torchvision's and Keras')",
@@ -178,5 +182,10 @@ def _array(each: ArrayFacts) -> str:
 
 def _citations(artifact: Artifact) -> list[str]:
     """The source of the numbers, that of their definition, and what they were published with."""
-    definition = JIANG if artifact.kind == "cscores" else FELDMAN
-    return [f"the numbers: {artifact.paper}", f"their definition: {definition}", MEMTOOLS]
+    cited = [] if artifact.paper == NOT_RECORDED else [f"the numbers: {artifact.paper}"]
+    quantity = quantity_in(artifact.direction)
+    if artifact.kind == "cscores" or quantity == "c_score":
+        cited.append(f"their definition: {JIANG}")
+    elif artifact.kind != "scores" or quantity == "memorization":
+        cited.append(f"their definition: {FELDMAN}")
+    return [*cited, MEMTOOLS]

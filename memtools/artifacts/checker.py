@@ -12,8 +12,9 @@ file that no registry knows, that is all that can be said.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from memtools.artifacts.receipts import Receipt, read_receipt, stamp, write_receipt
 from memtools.artifacts.registry import Artifact, Registry
@@ -68,10 +69,11 @@ def verify(
     cache: Path | str | None = None,
     registries: Sequence[str | Path] = (),
     names: bool = False,
+    column: str = "",
 ) -> Verdict:
     """Read a fetched artifact (by name) or any file (by path): its digests, then its meaning.
 
-    names: as for `memtools.load`.
+    names, column: as for `memtools.load`.
 
     Raises ChecksumError, naming the broken part if that can be told; SchemaError, naming
     the array that cannot be right; ConfigError if nothing of that name is known;
@@ -88,13 +90,13 @@ def verify(
             )
         return check(artifact, path)
     path = Path(what)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         raise ConfigError(
             f"{what} is neither a known name nor a file", hint="memtools list shows the names"
         )
     found = recognise(registry, path)
     if found is None:
-        kind = check_meaning(None, path, names=names)
+        kind = check_meaning(None, path, names=names, column=column)
         return Verdict(None, path, read_digests(path, ALGORITHMS), (), kind)
     return check(found, path)
 
@@ -113,28 +115,110 @@ def require_proven(artifact: Artifact, path: Path) -> None:
         _check_digests(artifact, path)
 
 
-def check_meaning(artifact: Artifact | None, path: Path, *, names: bool) -> str:
+def check_meaning(artifact: Artifact | None, path: Path, *, names: bool, column: str = "") -> str:
     """What the arrays of a file are, all of them read; empty for models."""
     if artifact is not None and artifact.kind == "checkpoints":
         return ""
     from memtools.estimates import schema  # imports NumPy: 70 ms
-    from memtools.estimates.npz import Npz
 
-    arrays = schema.open_arrays(path, names=names)
+    arrays, close = _arrays_of(path, names, column)
     try:
-        kind = schema.kind_of(arrays)
+        kind = _kind_of(arrays)
         if artifact is not None and kind != artifact.kind:
-            raise SchemaError(
-                f"it holds arrays of the kind {kind!r}, not {artifact.kind!r}",
-                hint="the registry and the file contradict each other: check the entry",
-            )
+            if {kind, artifact.kind} != {"scores", "cscores"}:
+                raise SchemaError(
+                    f"it holds arrays of the kind {kind!r}, not {artifact.kind!r}",
+                    hint="the registry and the file contradict each other: check the entry",
+                )
+            kind = artifact.kind
         schema.check(kind, arrays)
     except SchemaError as error:
         raise SchemaError(f"{path}: {error}", hint=error.hint) from error
     finally:
-        if isinstance(arrays, Npz):
-            arrays.close()
+        close()
     return kind
+
+
+def _arrays_of(
+    path: Path, names: bool, column: str
+) -> tuple[Mapping[str, Any], Callable[[], object]]:
+    """Return the arrays of an npz or npy as they are, of other files as they are read; and close.
+
+    What is read as scores or pairs has been checked already for what it must be to be read.
+    """
+    from memtools.estimates import schema
+    from memtools.estimates.file_formats import TABLES, recognise_format
+    from memtools.estimates.score_columns import Reading
+    from memtools.estimates.score_files import read_numbers
+    from memtools.estimates.scores import Scores
+
+    if not column and recognise_format(path) not in TABLES:
+        arrays = schema.open_arrays(path, names=names)
+        close = getattr(arrays, "close", lambda: None)
+        values = arrays.get("scores")
+        if values is None or values.ndim == 1:
+            try:
+                schema.kind_of(arrays)
+            except SchemaError:
+                pass
+            else:
+                return arrays, close
+        close()
+    numbers = read_numbers(path, Reading(column=column, names=names))
+    extra = {"quantity": numbers.quantity} if isinstance(numbers, Scores) else {}
+    return {**numbers.arrays, **extra, "about": ""}, lambda: None
+
+
+def _kind_of(arrays: Mapping[str, Any]) -> str:
+    """Return the kind of arrays; `cscores` only where a file records that they are."""
+    from memtools.estimates import schema
+
+    kind = schema.kind_of(arrays)
+    is_c_score = kind == "scores" and str(arrays.get("quantity", "")) == "c_score"
+    return "cscores" if is_c_score else kind
+
+
+def find_published(settings: Settings, path: Path) -> Artifact | None:
+    """Return the artifact that a file is a copy of, told by its size and its digest; or None.
+
+    A file whose size no artifact has is read for its digest only if an artifact of its kind has no
+    known size, and the file is not one that memtools wrote.
+    """
+    size = path.stat().st_size
+    known = [
+        artifact
+        for artifact in settings.registry().artifacts.values()
+        if artifact.kind != "checkpoints" and artifact.digests
+    ]
+    candidates = [artifact for artifact in known if artifact.total_size == size]
+    unsized = [artifact for artifact in known if artifact.total_size is None]
+    if not candidates and unsized:
+        kind = _kind_of_foreign(path)
+        candidates = [artifact for artifact in unsized if artifact.kind in kind]
+    if not candidates:
+        return None
+    digests = read_digests(path, {name for each in candidates for name in each.digests})
+    for artifact in candidates:
+        if all(digests[name] == value for name, value in artifact.digests.items()):
+            return artifact
+    return None
+
+
+def _kind_of_foreign(path: Path) -> tuple[str, ...]:
+    """Return the kinds that an npz may be of which memtools did not write; none for others."""
+    from memtools.estimates import schema
+    from memtools.estimates.file_formats import recognise_format
+
+    if recognise_format(path) != "npz":
+        return ()
+    arrays = schema.open_arrays(path)
+    try:
+        kind = "" if "about" in arrays else schema.kind_of(arrays)
+    except SchemaError:
+        return ()
+    finally:
+        getattr(arrays, "close", lambda: None)()
+    return ("scores", "cscores") if kind == "scores" else (kind,)
 
 
 def _check_digests(artifact: Artifact, path: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -18,7 +18,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from memtools.artifacts.registry import Artifact
+from memtools.artifacts.registry import NOT_RECORDED, Artifact
 from memtools.errors import ConfigError
 from memtools.estimates.summary import MEANINGS, ArrayFacts
 
@@ -60,7 +60,7 @@ def describe(artifact: Artifact, arrays: Sequence[ArrayFacts], imprint: Imprint)
         "name": artifact.name,
         "description": _description(artifact),
         "keywords": [artifact.dataset, artifact.kind],
-        "citeAs": artifact.paper,
+        "citeAs": "" if artifact.paper == NOT_RECORDED else artifact.paper,
         "license": imprint.license,
         "creator": [{"@type": "sc:Person", "name": name} for name in imprint.creators],
         "url": imprint.url,

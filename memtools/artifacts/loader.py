@@ -4,83 +4,135 @@
     pairs = load("cifar100-pairs")           # HighInfluencePairs
     scores = load("cifar10-cscores")         # Scores
     mine = load(Path("my_estimates.npz"))    # by what is in it
+    mine = load("el2n.csv", column="el2n", dataset="cifar10", order="official")
 
-Nothing but tables of contents is read here; arrays are read when they are asked for.
+Nothing but tables of contents is read of an npz of estimates; arrays are read when they are asked
+for.
 """
 
 from __future__ import annotations
 
 import collections
+import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from memtools.artifacts.checker import require_proven
+from memtools.artifacts.checker import find_published, require_proven
 from memtools.artifacts.fetcher import USUAL, bring
-from memtools.artifacts.registry import Artifact
+from memtools.artifacts.registry import NOT_RECORDED, Artifact
 from memtools.artifacts.settings import Settings
-from memtools.errors import ConfigError, SchemaError
-from memtools.estimates.about import About, read_about
-from memtools.estimates.model import Estimates, as_text
+from memtools.errors import ConfigError
+from memtools.estimates.about import About, Declaration
+from memtools.estimates.file_formats import FORMATS, require_file
 from memtools.estimates.npz import Array
-from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
-from memtools.estimates.schema import kind_of, open_arrays
-from memtools.estimates.scores import Scores
+from memtools.estimates.schema import open_arrays
+from memtools.estimates.score_columns import Reading
+from memtools.estimates.score_files import Numbers, from_arrays, read_numbers
 
-Loaded = Estimates | HighInfluencePairs | Scores
+Loaded = Numbers
 
 
 def load(
     what: str | Path,
     *,
+    column: str = "",
+    index: Any = None,
+    dataset: str = "",
+    order: str = "",
+    direction: str = "",
+    definition: str = "",
     cache: Path | str | None = None,
     registries: Sequence[str | Path] = (),
     mirror: str | None = None,
     offline: bool | None = None,
     names: bool = False,
 ) -> Loaded:
-    """What a published artifact, a group of them, or a file holds.
+    """Return what a published artifact, a group of them, or a file holds.
 
-    what: a name (fetched if it is not here), a group (its influence and index
-    together), or the path of a file. names: read names that are kept as Python
-    objects even from a file whose digest nobody knows; nothing in it is run.
-    The others: as for `memtools.fetch`.
+    A file that is a copy of a published one is recognised by its digest, whatever its name.
 
-    Returns Estimates for influence matrices and indices, HighInfluencePairs for
-    lists of pairs, Scores for C-scores. Raises whatever `memtools.fetch` raises;
-    SchemaError for a file that is damaged or holds something else.
+    Args:
+        what: A name (fetched if it is not here), a group (its influence and index together), or
+            the path of a file: npz, npy, csv, tsv, json or parquet.
+        column: The column of a table, or the array of an npz, that holds the scores; needed where
+            no name tells it.
+        index: The position of each value, int [n], or a mask, bool [n_all], or a file with either:
+            for scores of some examples only.
+        dataset: The data set, where the file does not record it.
+        order: The order of the examples, likewise: `official`, `published`, `tfds` or `file`.
+        direction: What a high score means, likewise: `typical` or `atypical`.
+        definition: What the numbers are, likewise.
+        cache: The directory of fetched files.
+        registries: More registries, files or URLs.
+        mirror: The base URL under which every file is looked for.
+        offline: Whether the network is never touched.
+        names: Read names that are kept as Python objects even from a file whose digest is not
+            known; nothing in it is run.
+
+    Returns:
+        Estimates for influence matrices and indices, HighInfluencePairs for lists of pairs, Scores
+        for one number for each example.
+
+    Raises:
+        ConfigError: The name is not known; the scores are not told by a name; or what is said of
+            the file contradicts what it records.
+        SchemaError: The file is damaged, or holds something else.
+        DiskError: The file is missing, or a directory.
+        MemtoolsError: Any error of `memtools.fetch`.
     """
+    declaration = Declaration(dataset, order, direction, definition)
+    reading = Reading(column, index, declaration, names)
     settings = Settings.of(cache=cache, registries=registries, mirror=mirror, offline=offline)
     if isinstance(what, str):
         registry = settings.registry()
         if what in registry.groups:
             members = [registry[name] for name in registry.groups[what]]
-            return _together([each for each in members if each.kind in _COMPLETING], settings)
-        if what in registry.artifacts or not Path(what).is_file():
-            return _of_artifact(registry[what], bring(registry[what], settings, USUAL))
+            completing = [each for each in members if each.kind in _COMPLETING]
+            return _together(what, completing, settings, reading)
+        if what in registry.artifacts:
+            artifact = registry[what]
+            return _read_published(artifact, bring(artifact, settings, USUAL), reading)
+        if not Path(what).exists() and not _is_path(what):
+            registry[what]  # which raises, and names those that are near
     path = Path(what)
+    require_file(path)
     known = settings.artifact_of(path.name)
     if known is not None:
         require_proven(known, path)
-        return _of_artifact(known, path)
-    arrays = open_arrays(path, names=names)
-    return _object(arrays, read_about(arrays, path))
+    else:
+        known = find_published(settings, path)
+    if known is not None:
+        return _read_published(known, path, reading)
+    return read_numbers(path, reading)
 
 
 _COMPLETING = ("influence", "index")
 
 
-def _of_artifact(artifact: Artifact, path: Path) -> Loaded:
+def _is_path(what: str) -> bool:
+    """Return whether a text that is not a name is meant to be a path."""
+    return os.sep in what or Path(what).suffix.lower()[1:] in FORMATS
+
+
+def _read_published(artifact: Artifact, path: Path, reading: Reading) -> Loaded:
     if artifact.kind == "checkpoints":
         raise ConfigError(
             f"{artifact.name} holds models, not estimates",
             hint="memtools list shows what there is of each data set",
         )
-    return _object(open_arrays(path, names=artifact.checkable), about(artifact, path))
+    trusting = dataclasses.replace(
+        reading,
+        names=reading.names or artifact.checkable,
+        quantity="c_score" if artifact.kind == "cscores" else "",
+    )
+    return read_numbers(path, trusting, about(artifact, path))
 
 
-def _together(artifacts: Sequence[Artifact], settings: Settings) -> Estimates:
+def _together(
+    group: str, artifacts: Sequence[Artifact], settings: Settings, reading: Reading
+) -> Loaded:
     """One object of several files; every array is in just one of them."""
     paths = [bring(artifact, settings, USUAL) for artifact in artifacts]
     arrays = [
@@ -92,29 +144,8 @@ def _together(artifacts: Sequence[Artifact], settings: Settings) -> Estimates:
         field: "; ".join(dict.fromkeys(getattr(each, field) for each in abouts))
         for field in About.__dataclass_fields__
     }
-    return Estimates(collections.ChainMap(*arrays), About(**differing))  # type: ignore[arg-type]
-
-
-def _object(arrays: Mapping[str, Array], about: About) -> Loaded:
-    """The object that arrays of these names make."""
-    try:
-        kind = kind_of(arrays)
-    except SchemaError as error:
-        raise SchemaError(f"{about.source}: {error}", hint=error.hint) from error
-    if kind == "pairs":
-        return HighInfluencePairs(
-            about,
-            arrays["tr_idx"].astype(np.int64, copy=False),
-            arrays["tt_idx"].astype(np.int64, copy=False),
-            arrays["mem"],
-            arrays["infl"],
-            float(arrays.get("min_mem", MIN_MEM)),
-            float(arrays.get("min_infl", MIN_INFL)),
-        )
-    if kind == "cscores":
-        names = as_text(arrays.get("filenames"))
-        return Scores(about, "c_score", arrays["scores"], arrays.get("labels"), names)
-    return Estimates(arrays, about)
+    together: Mapping[str, Array] = collections.ChainMap(*arrays)  # type: ignore[arg-type]
+    return from_arrays(Path(group), together, reading, About(**differing))
 
 
 def about(artifact: Artifact, path: Path) -> About:
@@ -124,7 +155,7 @@ def about(artifact: Artifact, path: Path) -> About:
         order=artifact.order,
         definition=artifact.definition,
         direction=artifact.direction,
-        paper=artifact.paper,
+        paper="" if artifact.paper == NOT_RECORDED else artifact.paper,
         doubt=artifact.doubt,
         source=str(path),
         digest=next((f"{name}:{value}" for name, value in artifact.digests.items()), ""),

@@ -18,7 +18,8 @@ from memtools.errors import ConfigError
 from memtools.files import first_clash
 
 ORDERS = ("official", "published", "tfds", "file")
-KINDS = ("pairs", "influence", "index", "cscores", "checkpoints")
+KINDS = ("pairs", "influence", "index", "cscores", "scores", "checkpoints")
+NOT_RECORDED = "not recorded"  # as the paper of numbers for which none is known
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,16 +12,31 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from memtools.errors import SchemaError
+from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.npz import Array, write_npz
 
 ORDERS = ("official", "published", "tfds", "file")
 """The orders of examples that a user can declare; an empty text means that none is recorded."""
+
+Direction = Literal["typical", "atypical"]
+"""What a high score means."""
+
+_WORDS = {"c_score": "C-score"}  # quantities as directions name them
+_DIRECTIONS = {"memorization": "atypical", "c_score": "typical"}
+_DATASETS = {
+    "fashionmnist": "fashion_mnist",
+    "imagenet1k": "imagenet",
+    "imagenet2012": "imagenet",
+    "ilsvrc2012": "imagenet",
+    **{name: name for name in ("cifar10", "cifar100", "mnist", "kmnist", "emnist", "imagenet")},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +68,100 @@ class About:
 def sign_of(direction: str) -> int:
     """Return 1 where a high value means atypical, -1 where it means typical, 0 if not recorded."""
     return {"atypical": 1, "typical": -1}.get(direction.rpartition(" ")[2], 0)
+
+
+def describe_direction(quantity: str, direction: str) -> str:
+    """Return the words of a direction, such as `high C-score = typical`."""
+    return f"high {_WORDS.get(quantity, quantity)} = {direction}"
+
+
+def known_direction(quantity: str) -> str:
+    """Return the direction that a quantity has by definition; empty for any other quantity."""
+    known = _DIRECTIONS.get(quantity)
+    return describe_direction(quantity, known) if known else ""
+
+
+def quantity_in(direction: str) -> str:
+    """Return the quantity that the words of a direction name; empty if none that is known."""
+    named = direction.removeprefix("high ").partition(" = ")[0]
+    return next((q for q in _DIRECTIONS if named in (q, _WORDS.get(q))), "")
+
+
+def same_dataset(first: str, second: str) -> bool:
+    """Return whether two names are of one data set, as in `CIFAR-100` and `cifar100`."""
+    return canonical_dataset(first) == canonical_dataset(second)
+
+
+def canonical_dataset(name: str) -> str:
+    """Return the name under which memtools knows a data set; any other name as it is."""
+    return _DATASETS.get(re.sub(r"[-_ ]", "", name.lower()), name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Declaration:
+    """What a user says of a file that does not record it: each empty where nothing is said.
+
+    Attributes:
+        dataset: The name of the data set.
+        order: The order of the examples, one of ORDERS.
+        direction: What a high number means: `typical` or `atypical`.
+        definition: What the numbers are.
+    """
+
+    dataset: str = ""
+    order: str = ""
+    direction: str = ""
+    definition: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse an order or a direction that is not known."""
+        if self.order and self.order not in ORDERS:
+            raise ConfigError(
+                f"order is {self.order!r}, not one of {', '.join(ORDERS)}",
+                hint="say in which of these orders the examples are",
+            )
+        if self.direction not in ("", "typical", "atypical"):
+            raise ConfigError(
+                f"direction is {self.direction!r}",
+                hint="say what a high number means: typical or atypical",
+            )
+
+    def complete(self, about: About, quantity: str) -> About:
+        """Return what is known with what the user says of it.
+
+        Args:
+            about: What the file, or the registry, records.
+            quantity: What the numbers are, such as `score`.
+
+        Raises:
+            ConfigError: The file records something else than the user says.
+        """
+        where = about.source or "these numbers"
+        for name, said in (("dataset", self.dataset), ("order", self.order)):
+            recorded = getattr(about, name)
+            if said and recorded and not same_dataset(said, recorded):
+                raise _contradiction(where, name, recorded, said)
+        if self.direction and sign_of(about.direction) not in (0, sign_of(self.direction)):
+            raise _contradiction(where, "direction", about.direction, self.direction)
+        if self.definition and about.definition not in ("", self.definition):
+            raise _contradiction(where, "definition", about.definition, self.definition)
+        direction = about.direction
+        if self.direction and not sign_of(direction):
+            direction = describe_direction(quantity, self.direction)
+        return dataclasses.replace(
+            about,
+            dataset=about.dataset or canonical_dataset(self.dataset),
+            order=about.order or self.order,
+            definition=about.definition or self.definition,
+            direction=direction,
+        )
+
+
+def _contradiction(where: str, name: str, recorded: str, said: str) -> ConfigError:
+    return ConfigError(
+        f"the {name} of {where} is recorded as {recorded!r}, not {said!r}",
+        hint=f"leave out --{name} ({name}=), or give the file that you mean",
+    )
 
 
 def save(path: Path, arrays: Mapping[str, Array], about: About) -> None:

@@ -110,8 +110,18 @@ def choose_score(columns: Mapping[str, Array], *, where: str, column: str = "") 
     )
 
 
-def as_positions(values: Array, where: str) -> NDArray[np.int64]:
-    """Return positions as int64 [n]; SchemaError if they cannot be positions, each once, from 0."""
+def as_positions(values: Array, where: str, *, from_one: bool = False) -> NDArray[np.int64]:
+    """Return positions as int64 [n].
+
+    Args:
+        values: The positions, each once, counted from 0.
+        where: What holds them, for messages.
+        from_one: Whether 1 to n are accepted as they are, since somebody said that they count
+            from 0.
+
+    Raises:
+        SchemaError: They cannot be positions.
+    """
     if not _is_whole(values):
         raise SchemaError(f"{where} holds {values.dtype}, not positions", hint=_HINT_POSITIONS)
     found = values.astype(np.int64)
@@ -135,7 +145,7 @@ def as_positions(values: Array, where: str) -> NDArray[np.int64]:
             f"{where}: position {found[first]} comes twice (rows {first + 2} and {second + 2})",
             hint=_HINT_POSITIONS,
         )
-    if found.min() == 1 and found.max() == n and n > 1:
+    if not from_one and found.min() == 1 and found.max() == n and n > 1:
         raise SchemaError(
             f"{where} holds 1 to {n:,}; positions count from 0",
             hint="subtract 1 if these are positions; rename the column if they are not",

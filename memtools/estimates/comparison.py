@@ -7,25 +7,25 @@ found.spearman_raw                       # negative: a C-score is high where mem
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-from pathlib import Path
-from typing import Literal
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memtools.errors import AlignmentError, ConfigError, SchemaError
-from memtools.estimates.about import About
+from memtools.estimates import orders
+from memtools.estimates.about import sign_of
 from memtools.estimates.alignment import align
 from memtools.estimates.model import Estimates
-from memtools.estimates.npz import Array, read_npy
+from memtools.estimates.name_join import official_positions
+from memtools.estimates.npz import Array
 from memtools.estimates.pairs import HighInfluencePairs
+from memtools.estimates.ranking import Overlap, overlap_of_tops
+from memtools.estimates.ranking import correlation as correlation
+from memtools.estimates.ranking import ranks as ranks
+from memtools.estimates.ranking import spearman as spearman
 from memtools.estimates.scores import Scores
-from memtools.files import disk_errors
-
-Direction = Literal["typical", "atypical"]
-"""What a high score means."""
 
 _LEAST = 3  # examples for which a correlation is given
 
@@ -75,13 +75,20 @@ class Comparison:
     def overlap(self) -> float:
         """Share of the `top_k` highest of the first that are among those of the second.
 
-        Highest in the direction of the first.
+        Highest in the direction of the first. Where examples tie at the boundary, it is the mean
+        over all ways to break the ties; see `top_overlap`.
         """
-        tops = [
-            set(np.argsort(-values, kind="stable")[: self.top_k].tolist())
-            for values in (self.first, self.sign * self.second)
-        ]
-        return len(tops[0] & tops[1]) / self.top_k
+        return self.top_overlap.share
+
+    @functools.cached_property
+    def top_overlap(self) -> Overlap:
+        """The overlap, what chance alone gives, and how many examples tie at the boundary."""
+        return overlap_of_tops(self.first, self.sign * self.second, self.top_k)
+
+    @property
+    def n_infinite(self) -> int:
+        """How many examples have an infinite score on either side: Pearson's is NaN then."""
+        return int((np.isinf(self.first) | np.isinf(self.second)).sum())
 
     @property
     def by_class(self) -> dict[int, tuple[int, float]]:
@@ -102,20 +109,27 @@ def compare(
     *,
     top_k: int | None = None,
 ) -> Comparison:
-    """Two scores, on the examples that both know.
+    """Compare two scores, on the examples that both know.
 
-    Joined by file name where both have names, else by position where both are of one data set in
-    one order, and labels agree. top_k: for the overlap; a tenth of the examples without it.
+    They are joined by file name where both have names, by ids of TFDS, else by position where both
+    are of one data set, in one order or in orders of which one leads to the other, and of one
+    length; labels must agree wherever both have them.
 
-    Raises AlignmentError if they cannot be brought together; ConfigError if a direction is not
-    known, or less than three examples have both.
+    Args:
+        first: What `memtools.load` returns.
+        second: The same.
+        top_k: How many of the highest the overlap is of; a tenth of the examples without it.
+
+    Raises:
+        AlignmentError: They cannot be brought together.
+        ConfigError: A direction is not recorded, or less than three examples have both.
     """
     a, b = scores_of(first), scores_of(second)
     sign = _sign(a) * _sign(b)
     places, proof = _together(a, b)
     mine, other = np.asarray(a.values, np.float64), np.full(len(a), np.nan)
     other[places >= 0] = np.asarray(b.values, np.float64)[places[places >= 0]]
-    both = np.isfinite(mine) & np.isfinite(other)
+    both = ~(np.isnan(mine) | np.isnan(other))
     n = int(both.sum())
     if n < _LEAST:
         raise ConfigError(
@@ -139,126 +153,94 @@ def scores_of(numbers: Estimates | Scores | HighInfluencePairs) -> Scores:
         return numbers
     values = np.full(int(numbers.train_index.max(initial=-1)) + 1, np.nan)
     values[numbers.train_index] = numbers.memorization
-    return Scores(numbers.about, "memorization", values)
-
-
-def read_scores(
-    path: Path, *, direction: Direction, dataset: str = "", order: str = "", definition: str = ""
-) -> Scores:
-    """Numbers of one's own: an npy, float [n], or a csv with a column `score`.
-
-    A csv may have `index` (the position; else the row's), `label` and `filename`. Where its name
-    goes by another word than `score`, so may the column: the last one is taken.
-
-    Raises SchemaError for a file that holds no numbers.
-    """
-    about = About(
-        dataset=dataset,
-        order=order,
-        definition=definition,
-        direction=f"high = {direction}",
-        source=str(path),
-    )
-    if path.suffix == ".npy":
-        values = read_npy(path)
-        if values.ndim != 1 or values.dtype.kind not in "fiu":
-            raise SchemaError(
-                f"{path}: scores are numbers [n], not {values.dtype} {list(values.shape)}",
-                hint="one number for each example",
-            )
-        return Scores(about, "score", values.astype(np.float64))
-    with disk_errors(path), path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        name = "score" if "score" in rows[0] else list(rows[0])[-1]
-        values = np.array([float(row[name] or "nan") for row in rows])
-        labels = np.array([int(row["label"]) for row in rows]) if "label" in rows[0] else None
-        names = [row["filename"] for row in rows] if "filename" in rows[0] else None
-        if "index" in rows[0]:
-            values, labels, names = _placed(
-                [int(row["index"]) for row in rows], values, labels, names
-            )
-    except (ValueError, IndexError, KeyError, TypeError) as error:
+    differing = np.flatnonzero(values[numbers.train_index] != numbers.memorization)
+    if len(differing):
         raise SchemaError(
-            f"{path} is no table of scores: {error}", hint="it needs a header and a column score"
-        ) from error
-    return Scores(about, "score", values, labels, None if names is None else np.array(names))
-
-
-def _placed(
-    index: list[int], values: Array, labels: Array | None, names: list[str] | None
-) -> tuple[Array, Array | None, list[str] | None]:
-    """Rows at the positions that they name; with gaps there is no telling labels or names."""
-    if min(index) < 0 or len(set(index)) < len(index):
-        raise ValueError("index holds a position twice, or a negative one")
-    n = max(index) + 1
-    placed = np.full(n, np.nan)
-    placed[index] = values
-    if n > len(index):
-        return placed, None, None
-    order = np.argsort(index)
-    return (
-        placed,
-        None if labels is None else labels[order],
-        None if names is None else [names[k] for k in order.tolist()],
-    )
+            f"{numbers.about.source or 'the pairs'}: training example"
+            f" {numbers.train_index[differing[0]]} has different memorization in two pairs",
+            hint="memorization is of the training example alone: repair the list",
+        )
+    return Scores(numbers.about, "memorization", values, partial=True)
 
 
 def _sign(scores: Scores) -> int:
-    """1 if high is atypical, -1 if high is typical."""
-    last = scores.about.direction.rpartition(" ")[2]
-    if last not in ("typical", "atypical"):
+    """Return 1 if high is atypical, -1 if high is typical."""
+    sign = sign_of(scores.about.direction)
+    if not sign:
         raise ConfigError(
-            f"what a high {scores.quantity} of {scores.about.source or 'these'} means is not known",
-            hint="say it: --direction-a, --direction-b typical or atypical",
+            f"the direction of {scores.about.source or 'these scores'} is not recorded: is a high"
+            f" {scores.quantity} typical or atypical?",
+            hint="say it: --direction-a, --direction-b; in Python load(..., direction=...)",
         )
-    return 1 if last == "atypical" else -1
+    return sign
 
 
 def _together(a: Scores, b: Scores) -> tuple[NDArray[np.int64], str]:
     """For each example of `a` its position in `b`, or -1; and how that is known."""
-    if a.filenames is not None and b.filenames is not None:
+    if a.filenames is not None and (b.filenames is not None or _has_ids(a)):
         alignment = align(b, to=a.filenames, labels=a.labels, allow_missing=True)
         return alignment.position, alignment.proof
-    if a.about.dataset != b.about.dataset:
+    if b.filenames is not None and _has_ids(b):
+        alignment = align(a, to=b.filenames, labels=b.labels, allow_missing=True)
+        return alignment.inverse, alignment.proof
+    _require_one_origin(a, b)
+    order, other = a.about.order, b.about.order
+    positions = np.arange(len(a))
+    dataset = a.about.dataset
+    places = orders.convert(positions, order=order, to=other, dataset=dataset, split="train")
+    places = np.where(places < len(b), places, -1)
+    checked = _compare_labels(a, b, places)
+    computed = "" if order == other else f", from which {other!r} is computed"
+    return places, f"by position, in the order {order!r}{computed}; {checked}"
+
+
+def _has_ids(scores: Scores) -> bool:
+    return scores.filenames is not None and official_positions(scores.filenames) is not None
+
+
+def _require_one_origin(a: Scores, b: Scores) -> None:
+    """Raise AlignmentError unless positions of both count in known orders of the same examples."""
+    first, second = a.about, b.about
+    if not first.dataset or not orders.same_dataset(first.dataset, second.dataset):
         raise AlignmentError(
-            f"one is of {a.about.dataset or 'an unknown data set'}, the other of"
-            f" {b.about.dataset or 'an unknown data set'}",
+            f"one is of {first.dataset or 'an unknown data set'}, the other of"
+            f" {second.dataset or 'an unknown data set'}",
             hint="compare scores of one data set; for files of your own say which: --dataset",
         )
-    if not a.about.order or a.about.order != b.about.order or a.about.order == "file":
+    is_known = first.order and second.order and "file" not in (first.order, second.order)
+    if not is_known:
         raise AlignmentError(
-            f"one is in the order {a.about.order or 'not known'!r}, the other in"
-            f" {b.about.order or 'not known'!r}",
+            f"one is in the order {first.order or 'not recorded'!r}, the other in"
+            f" {second.order or 'not recorded'!r}",
             hint="without file names only scores in one known order can be compared;"
-            " for files of your own say it: --order",
+            " for files of your own say it: --order, --order-a, --order-b",
         )
-    known = min(len(a), len(b))
-    if a.labels is not None and b.labels is not None:
-        if len(a) != len(b) or not np.array_equal(a.labels, b.labels):
-            raise AlignmentError("their labels disagree", hint="one of them is in another order")
-        checked = "all labels agree"
-    else:
-        checked = "labels were not there to be compared"
-    return (
-        np.where(np.arange(len(a)) < known, np.arange(len(a)), -1),
-        f"by position, in the order {a.about.order!r}; {checked}",
-    )
+    short, long = (a, b) if len(a) < len(b) else (b, a)
+    if len(short) < len(long) and not short.partial:
+        raise AlignmentError(
+            f"one has {len(a):,} values, the other {len(b):,}: they are not of the same examples",
+            hint="if one is of some examples only, say of which: --index, --index-a, --index-b",
+        )
+    n = orders.n_examples(first.dataset, "train")
+    for each in (a, b):
+        if first.order != second.order and len(each) != n and not each.partial:
+            raise AlignmentError(
+                f"one is in the order {first.order!r}, the other in {second.order!r}, and"
+                f" {len(each):,} values are not all {n or 'examples'} of {first.dataset}",
+                hint="the order of a part cannot be computed: say which positions it has, --index",
+            )
 
 
-def spearman(first: Array, second: Array) -> float:
-    """Rank correlation; NaN if one of them is constant."""
-    return correlation(ranks(first), ranks(second))
-
-
-def correlation(first: Array, second: Array) -> float:
-    """Pearson's; NaN if one of them is constant."""
-    a, b = first - np.mean(first), second - np.mean(second)
-    spread = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / spread if spread else float("nan")
-
-
-def ranks(values: Array) -> NDArray[np.float64]:
-    """Ranks from 0 on, float64 [n]; equals share their mean rank."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[place]
+def _compare_labels(a: Scores, b: Scores, places: NDArray[np.int64]) -> str:
+    """Return what the labels tell, in words; AlignmentError if they disagree."""
+    if a.labels is None or b.labels is None:
+        return "labels were not there to be compared"
+    mine, other = np.asarray(a.labels), np.asarray(b.labels)[np.maximum(places, 0)]
+    known = (places >= 0) & (mine >= 0) & (other >= 0)
+    wrong = int((mine[known] != other[known]).sum())
+    if wrong:
+        raise AlignmentError(
+            f"their labels disagree, {wrong:,} of {int(known.sum()):,}",
+            hint="one of them is in another order, or of other examples",
+        )
+    return "all labels agree"

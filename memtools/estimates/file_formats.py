@@ -91,8 +91,8 @@ def recognise_format(path: Path) -> Format:
 
     Raises:
         DiskError: The file is missing, or it is a directory.
-        SchemaError: It is empty, a Git LFS pointer, or a web page.
-        ConfigError: It is in a format that cannot be read; the hint says how to convert it.
+        SchemaError: It is empty, a Git LFS pointer, a web page, or nothing that is known.
+        ConfigError: It is in a format of another library; the hint says how to convert it.
     """
     require_file(path)
     with disk_errors(path), path.open("rb") as file:
@@ -162,7 +162,7 @@ def _recognise_text(path: Path, text: bytes, ending: str) -> Format:
         return "npy"
     if ending == ".parquet":
         return "parquet"
-    raise ConfigError(
+    raise SchemaError(
         f"{path} is in none of the known formats",
         hint=f"give one of {', '.join(FORMATS)}; a table as text must end in .csv or .tsv",
     )

@@ -12,7 +12,8 @@ Definitions (Feldman & Zhang 2020, sec. 2 and 3; S is the training set, A the tr
 
 Both lie within [-1, 1]. An example that was never held out, or never trained on, has
 no estimate: NaN. Influence is kept by class, between training and test examples of the
-same label, training examples first.
+same label, training examples first; or, in the files of the authors' demo, as one matrix over all
+classes (`full_influence`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from memtools.estimates.about import About, save
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
 from memtools.estimates.scores import Scores
+
+_BLOCK = 512  # test examples of a matrix over all classes that are looked at together
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,6 +143,11 @@ class Estimates:
         found = (name.removeprefix(prefix) for name in self.arrays if name.startswith(prefix))
         return sorted(int(label) for label in found)
 
+    @functools.cached_property
+    def full_influence(self) -> Array | None:
+        """Influence over all classes, float [n_train, n_test]; None where it is kept by class."""
+        return self.arrays.get("infl_matrix")
+
     @property
     def index(self) -> ExampleIndex:
         """Which example each position stands for."""
@@ -163,6 +171,8 @@ class Estimates:
 
     def influence(self, label: int) -> ClassInfluence:
         """The influence matrix of one class; nothing else is read."""
+        if "infl_matrix" in self.arrays:
+            return self._class_of_full(label)
         if f"infl_matrix_class{label}" not in self.arrays:
             raise SchemaError(
                 f"{self.about.source or 'this'} holds no influence matrix of class {label}",
@@ -178,8 +188,11 @@ class Estimates:
     def pairs(self, min_mem: float = MIN_MEM, min_infl: float = MIN_INFL) -> HighInfluencePairs:
         """All pairs with `mem >= min_mem` and `infl >= min_infl`, one class after the other.
 
-        The defaults are those of Feldman & Zhang 2020, sec. 3. NaN is never at or above.
+        The defaults are those of Feldman & Zhang 2020, sec. 3. NaN is never at or above. Pairs of
+        a matrix over all classes are those of any two classes, ordered by their training example.
         """
+        if self.full_influence is not None:
+            return self._full_pairs(self.full_influence, min_mem, min_infl)
         found = [self._class_pairs(label, min_mem, min_infl) for label in self.classes]
         if not found:
             raise SchemaError(
@@ -213,6 +226,33 @@ class Estimates:
             of_class.values[rows, columns],
         )
 
+    def _class_of_full(self, label: int) -> ClassInfluence:
+        """Return the part of the matrix over all classes that is about one class."""
+        if self.full_influence is None or self.labels is None or self.test_labels is None:
+            raise SchemaError(
+                f"{self.about.source or 'this'} holds one influence matrix and no labels",
+                hint="see .full_influence, float [n_train, n_test]",
+            )
+        train = np.flatnonzero(np.asarray(self.labels) == label)
+        test = np.flatnonzero(np.asarray(self.test_labels) == label)
+        return ClassInfluence(label, train, test, self.full_influence[np.ix_(train, test)])
+
+    def _full_pairs(self, matrix: Array, min_mem: float, min_infl: float) -> HighInfluencePairs:
+        memorized = np.flatnonzero(self.memorization >= min_mem)
+        blocks = []
+        for start in range(
+            0, max(matrix.shape[1], 1), _BLOCK
+        ):  # a copy of all would double the memory
+            block = matrix[memorized, start : start + _BLOCK]
+            rows, columns = np.nonzero(block >= min_infl)
+            blocks.append((memorized[rows], columns + start, block[rows, columns]))
+        train, test, influence = map(np.concatenate, zip(*blocks, strict=True))
+        order = np.lexsort((test, train))
+        train, test = train[order], test[order]
+        return HighInfluencePairs(
+            self.about, train, test, self.memorization[train], influence[order], min_mem, min_infl
+        )
+
     def _required(self, name: str, what: str) -> Array:
         if name in self.arrays:
             return self.arrays[name]
@@ -228,6 +268,8 @@ class Estimates:
             parts.append(f"memorization of {len(self.memorization):,} training examples")
         if self.classes:
             parts.append(f"influence by {len(self.classes):,} classes")
+        if "infl_matrix" in self.arrays:
+            parts.append("influence over all classes")
         title = "Estimates: " + (", ".join(parts) or "none")
         return "\n".join([title, *self.about.lines()])
 

@@ -14,12 +14,18 @@ The published names, n_k being the size of class k:
     tr_mem_low, tr_mem_high  float [n_train]  95 % interval (likewise)
     tr_n_in, tr_n_out int [n_train]      runs with and without the example (likewise)
     infl_se_class{K}  float [n_train_k, n_test_k]  standard error (likewise)
+    infl_matrix       float [n_train, n_test]  influence over all classes, in place of that by
+                      class (the authors' demo has `memorization` and `influence`, transposed)
 
     pairs:   tr_idx, tt_idx int [n_pairs]; infl, mem float [n_pairs]
     cscores: scores float [n], within [0, 1]; labels int [n]; filenames names [n]
+    scores:  the same of any other quantity, without bounds; standard_error float [n]; n_in, n_out
+             int [n]
 
 A file of memtools' own also has `about`; and `quantity` if its numbers are those of a
-probability or a margin in place of correctness: a margin's have no bounds.
+probability or a margin in place of correctness: a margin's have no bounds. Of scores `quantity` is
+what they are; `partial` says that they may end before the last example. Where they were aligned,
+`position`, `inverse` and `found` are those of memtools.estimates.alignment.Alignment.
 
 Widths of numbers are free. One array at a time is read. Source of the names: the files
 of pluskid.github.io/influence-memorization and structural-regularity.
@@ -35,12 +41,14 @@ import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
 from memtools.errors import SchemaError
+from memtools.estimates.full_matrix import FullMatrix, holds_full_matrix
 from memtools.estimates.model import as_text
 from memtools.estimates.npz import Array, Npz, read_npy
 from memtools.files import disk_errors
 
 _CLASS = re.compile(r"(tr_classidx_|tt_classidx_|infl_matrix_class|infl_se_class)(\d+)")
 _EXTRA = {"about", "quantity"}  # what memtools itself adds to a file
+_ALIGNED = {"position", "inverse", "found"}  # what memtools align adds
 _HINT = "the bytes are as they were read; the numbers are not what such a file holds: do not use it"
 
 
@@ -48,16 +56,22 @@ def open_arrays(path: Path, *, names: bool = False) -> Mapping[str, Array]:
     """The arrays of a file by name; an npy alone holds `scores`. For `names` see `Npz`."""
     with disk_errors(path), path.open("rb") as file:
         is_npy = file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
-    return {"scores": read_npy(path)} if is_npy else Npz(path, names=names)
+    if is_npy:
+        return {"scores": read_npy(path)}
+    arrays = Npz(path, names=names)
+    return FullMatrix(arrays) if holds_full_matrix(arrays) else arrays
 
 
 def kind_of(arrays: Mapping[str, Array]) -> str:
-    """`pairs`, `cscores`, `influence` or `index`: told by the names of the arrays."""
+    """`pairs`, `scores`, `influence` or `index`: told by the names of the arrays.
+
+    What the scores are, C-scores for example, is not told by a name.
+    """
     if "tr_idx" in arrays:
         return "pairs"
     if "scores" in arrays:
-        return "cscores"
-    if any(name.startswith("infl_matrix_class") for name in arrays):
+        return "scores"
+    if any(name.startswith("infl_matrix") for name in arrays):
         return "influence"
     if "tr_mem" in arrays or "tr_filenames" in arrays:
         return "index"
@@ -70,7 +84,8 @@ def kind_of(arrays: Mapping[str, Array]) -> str:
 
 def check(kind: str, arrays: Mapping[str, Array]) -> None:
     """Read every array and raise SchemaError for the first that cannot be right."""
-    {"pairs": _check_pairs, "cscores": _check_scores}.get(kind, _check_estimates)(arrays)
+    checks = {"pairs": _check_pairs, "cscores": _check_c_scores, "scores": _check_scores}
+    checks.get(kind, _check_estimates)(arrays)
 
 
 def _check_pairs(arrays: Mapping[str, Array]) -> None:
@@ -83,14 +98,27 @@ def _check_pairs(arrays: Mapping[str, Array]) -> None:
         raise _wrong("tr_idx", "holds the same pair twice")
 
 
+def _check_c_scores(arrays: Mapping[str, Array]) -> None:
+    _check_scores(arrays)
+    _numbers(arrays, "scores", arrays["scores"].shape, low=0, nan="about" in arrays)
+
+
 def _check_scores(arrays: Mapping[str, Array]) -> None:
-    _exactly(arrays, {"scores"}, {"labels", "filenames"})
-    n = len(_vector(arrays, "scores"))
-    _numbers(arrays, "scores", (n,), low=0, nan="about" in arrays)  # ours: where undefined
-    if "labels" in arrays:
-        _integers(arrays, "labels", n)
+    """Scores of any quantity: numbers, NaN where there is none."""
+    own = _ALIGNED | {"partial"} if "about" in arrays else set()
+    columns = {"labels", "filenames", "standard_error", "n_in", "n_out"}
+    _exactly(arrays, {"scores"}, columns | own)
+    scores = _vector(arrays, "scores")
+    if scores.dtype.kind not in "iuf":
+        raise _wrong("scores", f"holds {scores.dtype}, not numbers")
+    n = len(scores)
+    for name in ("labels", "n_in", "n_out"):
+        if name in arrays:
+            _integers(arrays, name, n, low=-1 if name == "labels" and "about" in arrays else 0)
     if "filenames" in arrays:
         _names(arrays, "filenames", n)
+    if "standard_error" in arrays:
+        _vector(arrays, "standard_error", n)
 
 
 def _check_estimates(arrays: Mapping[str, Array]) -> None:
@@ -107,11 +135,24 @@ def _check_estimates(arrays: Mapping[str, Array]) -> None:
         _numbers(arrays, f"infl_matrix_class{label}", shape, low=-1, nan=True)
         if f"infl_se_class{label}" in arrays:
             _numbers(arrays, f"infl_se_class{label}", shape, low=0, nan=True)
-    known_names = {match[0] for match in found} | _EXTRA
+    if "infl_matrix" in arrays:
+        _check_full_matrix(arrays)
+    known_names = {match[0] for match in found} | _EXTRA | {"infl_matrix"}
     known_names |= {f"{side}_{name}" for side in ("tr", "tt") for name in ("labels", "filenames")}
     known_names |= {f"tr_{name}" for name in ("mem", "mem_se", "mem_low", "mem_high")}
     known_names |= {"tr_n_in", "tr_n_out"}
     _exactly(arrays, set(), known_names)
+
+
+def _check_full_matrix(arrays: Mapping[str, Array]) -> None:
+    """Influence over all classes: as many rows as memorization values, columns as test labels."""
+    n_train = len(_vector(arrays, "tr_mem"))
+    matrix = arrays["infl_matrix"]
+    n_test = len(arrays["tt_labels"]) if "tt_labels" in arrays else matrix.shape[-1]
+    alone = {"infl_matrix": matrix}  # which is read once
+    if "quantity" in arrays:
+        alone["quantity"] = arrays["quantity"]
+    _numbers(alone, "infl_matrix", (n_train, n_test), low=-1, nan=True)
 
 
 def _check_examples(arrays: Mapping[str, Array], side: str) -> Array | None:
@@ -174,13 +215,15 @@ def _vector(arrays: Mapping[str, Array], name: str, n: int | None = None) -> Arr
     return array
 
 
-def _integers(arrays: Mapping[str, Array], name: str, n: int | None = None) -> Array:
-    """Indices, labels or counts: integers from 0 on."""
+def _integers(
+    arrays: Mapping[str, Array], name: str, n: int | None = None, *, low: int = 0
+) -> Array:
+    """Indices, labels or counts: integers from `low` on."""
     array = _vector(arrays, name, n)
     if array.dtype.kind not in "iu":
         raise _wrong(name, f"holds {array.dtype}, not integers")
-    if array.min(initial=0) < 0:
-        raise _wrong(name, f"holds {array.min()}, which is below 0")
+    if array.size and int(array.min()) < low:
+        raise _wrong(name, f"holds {array.min()}, which is below {low}")
     return array
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.estimates.full_matrix import FullMatrix
 from memtools.estimates.npz import Array, Npz
 
 N_BINS = 18  # as many as the histograms on the publishers' page have
@@ -43,7 +44,17 @@ MEANINGS = {
     "scores": "score of each training example",
     "labels": "label of each training example, from 0",
     "filenames": "base name of each training example",
-    "quantity": "what the differences are of, in place of correctness",
+    "infl_matrix": "influence of each training example (rows) on each test example (columns)",
+    "memorization": "memorization of each training example",
+    "influence": "influence on each test example (rows) of each training example (columns)",
+    "standard_error": "its standard error",
+    "n_in": "how many runs trained on each training example",
+    "n_out": "how many runs held each training example out",
+    "partial": "whether the scores may end before the last example",
+    "position": "of each example of the data set that was aligned, its position in the original",
+    "inverse": "of each example of the original, its position in that data set",
+    "found": "whether there is a score for it",
+    "quantity": "what the numbers are, or what the differences are of in place of correctness",
     "about": "what memtools knew of these numbers when it wrote them, as JSON",
 }
 
@@ -109,7 +120,7 @@ def outline(arrays: Mapping[str, Array]) -> list[ArrayFacts]:
     """Names, types and shapes of all arrays; of an npz, nothing but headers is read."""
     families: dict[str, ArrayFacts] = {}
     for name in arrays:
-        if isinstance(arrays, Npz):
+        if isinstance(arrays, Npz | FullMatrix):
             shape, dtype = arrays.shape(name), arrays.dtype(name)
         else:
             shape, dtype = arrays[name].shape, arrays[name].dtype

@@ -1,19 +1,22 @@
-"""Tables out of estimates, one row for each example or pair: csv, json or parquet.
+"""Tables out of estimates, one row for each example or pair: csv, tsv, json or parquet.
 
-    write_table(Path("scores.csv"), score_columns(estimates.scores), about)
+    write_scores(Path("scores.csv"), estimates.scores)
+    write_pairs(Path("pairs.json"), pairs)
 
 A csv has no place for what its numbers mean, so `scores.csv.about.json` is written
 beside it; json and parquet carry it inside. Numbers are written with just as many
-digits as give the same number back; NaN is an empty field, or null.
+digits as give the same number back; NaN is an empty field, or null. What is recorded with them is
+enough for memtools to read the same object back (memtools.estimates.score_files).
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,9 +27,12 @@ from memtools.estimates.about import About
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.scores import Scores
+from memtools.estimates.table_reader import ABOUT_ENDING, PARQUET_KEY
 from memtools.files import appearing, disk_errors, write_atomically
 
 Columns = Mapping[str, Array]
+ENDINGS = (".csv", ".tsv", ".json", ".parquet")
+"""The endings that name a format of tables."""
 
 _ROWS = 1 << 16  # rows that are text at one time
 
@@ -55,23 +61,72 @@ def pair_columns(pairs: HighInfluencePairs) -> Columns:
     }
 
 
-def write_table(path: Path, columns: Columns, about: About) -> None:
+def write_scores(path: Path, scores: Scores, extra: Columns | None = None) -> None:
+    """Write a row for each example, and with it everything that `memtools.load` needs.
+
+    Args:
+        path: Its ending names the format: an npz, or one of `ENDINGS`.
+        scores: The scores.
+        extra: More columns of a table, each [n].
+
+    Raises:
+        ConfigError: The ending names no format.
+        DiskError: The disk fails.
+    """
+    if path.suffix.lower() == ".npz":
+        scores.save(path)
+        return
+    recorded = {"quantity": scores.quantity, "n": len(scores), "partial": scores.partial}
+    write_table(path, {**score_columns(scores), **(extra or {})}, scores.about, recorded)
+
+
+def write_pairs(path: Path, pairs: HighInfluencePairs) -> None:
+    """Write a row for each pair, and the thresholds; see `write_scores`."""
+    if path.suffix.lower() == ".npz":
+        pairs.save(path)
+        return
+    recorded = {"min_mem": pairs.min_mem, "min_infl": pairs.min_infl}
+    write_table(path, pair_columns(pairs), pairs.about, recorded)
+
+
+def write_table(
+    path: Path, columns: Columns, about: About, recorded: Mapping[str, Any] | None = None
+) -> None:
     """Write a table in the format that the ending of `path` names, whole or not at all.
+
+    Args:
+        path: Where to write.
+        columns: By name, each [n].
+        about: What the numbers are.
+        recorded: What is recorded besides, JSON values; the types of the columns are added.
 
     Raises ConfigError for another ending, MemtoolsError where pyarrow is missing.
     """
-    writers = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
-    write = writers.get(path.suffix.lower())
+    writers: dict[str, Callable[[BinaryIO, Columns, Mapping[str, Any]], None]] = {
+        ".csv": _write_csv,
+        ".tsv": functools.partial(_write_csv, delimiter="\t"),
+        ".json": _write_json,
+        ".parquet": _write_parquet,
+    }
+    ending = path.suffix.lower()
+    write = writers.get(ending)
     if write is None:
         raise ConfigError(
-            f"{path}: the ending names no format", hint=f"choose one of {', '.join(writers)}"
+            f"{path}: the ending names no format", hint=f"choose one of {', '.join(ENDINGS)}"
         )
+    types = {name: _type_code(column) for name, column in columns.items()}
+    document = {**dataclasses.asdict(about), **(recorded or {}), "types": types}
     with disk_errors(path), appearing(path) as file:
-        write(file, columns, dataclasses.asdict(about))
-    if write is _write_csv:
-        beside = path.with_name(path.name + ".about.json")
+        write(file, columns, document)
+    if ending in (".csv", ".tsv"):
+        beside = path.with_name(path.name + ABOUT_ENDING)
         with disk_errors(beside):
-            write_atomically(beside, json.dumps(dataclasses.asdict(about), indent=1).encode())
+            write_atomically(beside, json.dumps(document, indent=1).encode())
+
+
+def _type_code(column: Array) -> str:
+    """Return the type as NumPy writes it; of text without its width."""
+    return "<U" if column.dtype.kind == "U" else column.dtype.str
 
 
 def rows(columns: Columns) -> Iterator[tuple[Any, ...]]:
@@ -91,24 +146,36 @@ def _values(column: Array) -> list[Any]:
     return values
 
 
-def _write_csv(file: BinaryIO, columns: Columns, _about: Mapping[str, str]) -> None:
+def _write_csv(
+    file: BinaryIO, columns: Columns, _document: Mapping[str, Any], delimiter: str = ","
+) -> None:
     text = io.TextIOWrapper(file, "utf-8", newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows(columns))
     text.detach()
 
 
-def _write_json(file: BinaryIO, columns: Columns, about: Mapping[str, str]) -> None:
-    head = json.dumps({"about": about}, indent=1)[:-2]
+def _write_json(file: BinaryIO, columns: Columns, document: Mapping[str, Any]) -> None:
+    head = json.dumps({"about": document}, indent=1)[:-2]
     file.write(f'{head},\n "rows": [\n'.encode())
+    infinite = any(c.dtype.kind == "f" and np.isinf(c).any() for c in columns.values())
     for n, row in enumerate(rows(columns)):
+        if infinite:
+            row = tuple(map(_spell_infinity, row))
         line = json.dumps(dict(zip(columns, row, strict=True)), allow_nan=False)
         file.write((",\n  " if n else "  ").encode() + line.encode())
     file.write(b"\n ]\n}\n")
 
 
-def _write_parquet(file: BinaryIO, columns: Columns, about: Mapping[str, str]) -> None:
+def _spell_infinity(value: Any) -> Any:
+    """Return infinity as text: JSON has no number for it."""
+    if isinstance(value, float) and np.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _write_parquet(file: BinaryIO, columns: Columns, document: Mapping[str, Any]) -> None:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -118,5 +185,5 @@ def _write_parquet(file: BinaryIO, columns: Columns, about: Mapping[str, str]) -
             hint="pip install 'memtools[parquet]', or choose csv",
         ) from error
     arrays = {name: pyarrow.array(column, from_pandas=True) for name, column in columns.items()}
-    table = pyarrow.table(arrays).replace_schema_metadata({"memtools": json.dumps(about)})
+    table = pyarrow.table(arrays).replace_schema_metadata({PARQUET_KEY: json.dumps(document)})
     pyarrow.parquet.write_table(table, file)

@@ -6,7 +6,7 @@ for entry in citations(subject.about): print(entry)
 from __future__ import annotations
 
 from memtools import __version__
-from memtools.estimates.about import About
+from memtools.estimates.about import About, quantity_in
 
 _FELDMAN = """@inproceedings{feldman2020what,
   title     = {What Neural Networks Memorize and Why:
@@ -33,5 +33,10 @@ _MEMTOOLS = f"""@software{{memtools,
 
 
 def citations(about: About) -> list[str]:
-    """BibTeX entries: the paper of C-scores if that is what these are, else Feldman and Zhang's."""
-    return [_JIANG if "2002.03206" in about.paper else _FELDMAN, _MEMTOOLS]
+    """BibTeX entries: the paper behind the numbers where it is one of the two, and memtools."""
+    quantity = quantity_in(about.direction)
+    if "2002.03206" in about.paper or quantity == "c_score":
+        return [_JIANG, _MEMTOOLS]
+    if "2008.03703" in about.paper or quantity == "memorization":
+        return [_FELDMAN, _MEMTOOLS]
+    return [_MEMTOOLS]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates import schema
-from memtools.estimates.about import About
+from memtools.estimates.about import About, sign_of
 from memtools.estimates.identity import identify, synset_of
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
@@ -54,15 +54,16 @@ class Side:
 class Subject:
     """One score for each training example, and what is known about it.
 
-    quantity: what the score is. atypical: whether a high one means an atypical example. values:
-    float64 [n_train], NaN where there is no estimate; errors, low, high: float [n_train]; n_in,
-    n_out: int [n_train]; all None where not known. labels: of the shelves, int64 [n_shelves];
-    None where there are none. rank: int64 [n_train], 0 for the most atypical of all.
+    quantity: what the score is. sign: 1 if a high one means an atypical example, -1 if a typical
+    one, 0 if that is not recorded: then the highest come first. values: float64 [n_train], NaN
+    where there is no estimate; errors, low, high: float [n_train]; n_in, n_out: int [n_train]; all
+    None where not known. labels: of the shelves, int64 [n_shelves]; None where there are none.
+    rank: int64 [n_train], 0 for the first: the most atypical of all.
     """
 
     about: About
     quantity: str
-    atypical: bool
+    sign: int
     values: NDArray[np.float64]
     errors: Array | None
     low: Array | None
@@ -74,6 +75,16 @@ class Subject:
     train: Side
     test: Side
     ties: Ties | None
+
+    @property
+    def atypical(self) -> bool:
+        """Whether a high score means an atypical example."""
+        return self.sign > 0
+
+    @property
+    def is_memorization(self) -> bool:
+        """Whether the score is memorization, whose threshold is known."""
+        return self.quantity.startswith("memorization")
 
     @property
     def n_shelves(self) -> int:
@@ -94,7 +105,7 @@ class Subject:
 
     @property
     def _key(self) -> NDArray[np.float64]:
-        return -self.values if self.atypical else self.values
+        return self.values if self.sign < 0 else -self.values
 
 
 def subject_of(numbers: Estimates | Scores | HighInfluencePairs) -> Subject:
@@ -123,13 +134,13 @@ def subject_of(numbers: Estimates | Scores | HighInfluencePairs) -> Subject:
     labels, shelves = _shelves(index, len(scores))
     values = np.asarray(scores.values, np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
-    atypical = not scores.about.direction.endswith(" typical")
-    key = -values if atypical else values
+    sign = sign_of(scores.about.direction)
+    key = values if sign < 0 else -values
     n_shelves = int(max((s.max(initial=-1) for s in shelves), default=-1)) + 1
     return Subject(
         about=scores.about,
         quantity=_quantity(arrays, scores.quantity),
-        atypical=atypical,
+        sign=sign,
         values=values,
         errors=scores.standard_error,
         low=arrays.get("tr_mem_low"),
@@ -180,7 +191,10 @@ def _quantity(arrays: Mapping[str, Array], quantity: str) -> str:
 def _index(numbers: Estimates | Scores) -> ExampleIndex:
     """What is known of the examples; labels are taken from the influence matrices if need be."""
     if isinstance(numbers, Scores):
-        return ExampleIndex(numbers.about, numbers.labels, numbers.filenames, None, None)
+        labels = numbers.labels
+        if labels is not None and (np.asarray(labels) < 0).any():
+            labels = None  # of some examples it is not known
+        return ExampleIndex(numbers.about, labels, numbers.filenames, None, None)
     index = numbers.index
     return dataclasses.replace(
         index,

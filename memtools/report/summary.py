@@ -57,6 +57,9 @@ def summary_of(
     return {
         "quantity": subject.quantity,
         "atypical": subject.atypical,
+        "sign": subject.sign,
+        "memorization": subject.is_memorization,
+        "cScore": subject.quantity == "C-score",
         "dataset": subject.about.dataset,
         "n": {"train": subject.train.n, "test": subject.test.n},
         "lost": quality.n_lost,
@@ -138,7 +141,7 @@ def _classes(subject: Subject, choice: Choice, drawn: Drawn) -> Document | None:
         "n": n.tolist(),
         "tests": np.diff(subject.test.bounds).tolist(),
         "mean": _ratios(totals, n_known),
-        "share": _ratios(high, n_known) if subject.atypical else None,
+        "share": _ratios(high, n_known) if subject.is_memorization else None,
         "top": [int(k) if some else None for k, some in tops],
         "score": [_finite(subject.values[k]) if some else None for k, some in tops],
         "pairs": None,

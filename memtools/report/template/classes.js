@@ -17,7 +17,7 @@ function classesView() {
     { title: `mean ${summary.quantity}`, of: (shelf) => classes.mean[shelf], cell: (shelf) => orDash(classes.mean[shelf]) },
     classes.share ? { title: "share ≥ 0.25", of: (shelf) => classes.share[shelf], cell: (shelf) => percent(classes.share[shelf]) } : null,
     classes.pairs ? { title: "pairs", of: (shelf) => classes.pairs[shelf], cell: (shelf) => grouped(classes.pairs[shelf]) } : null,
-    { title: summary.atypical ? "most memorized" : "least typical", of: (shelf) => classes.score[shelf], cell: topCell },
+    { title: endsOfRanking().most, of: (shelf) => classes.score[shelf], cell: topCell },
   ].filter(Boolean);
   const body = el("tbody");
   const state = { column: 0, ascending: true };
@@ -104,7 +104,7 @@ async function classView(label) {
       `Histogram of ${summary.quantity} in this class`).node);
   const all = trainOf(columns, shelf);
   const shown = summary.images ? all.filter((example) => example.cell >= 0) : all;
-  const order = summary.atypical ? "the most memorized first" : "the least typical first";
+  const order = `the ${endsOfRanking().most} first`;
   const some = shown.length < all.length ? `${grouped(shown.length)} of ${grouped(all.length)} have an image here; any other can be looked up by its index. ` : "";
   node.append(paged("Training examples", `${some}In order of ${summary.quantity}, ${order}.`, shown, (page) => [listed(page, false)]));
   const rows = pairsOf(columns, shelf);

@@ -47,7 +47,7 @@ function neighbours(split, columns, k) {
   const side = columns[split].index;
   const link = (at, words) => at < 0 || at >= side.length ? null : el("a", { href: `#${split}/${side[at]}` }, words);
   const words = split === "train"
-    ? (summary.atypical ? ["more memorized", "less memorized"] : ["less typical", "more typical"]) : ["previous", "next"];
+    ? [endsOfRanking().more, endsOfRanking().less] : ["previous", "next"];
   const within = summary.classes ? " in the class" : "";
   return el("nav", { class: "neighbours", "aria-label": "Neighbours" }, link(k - 1, `← ${words[0]}${within}`), link(k + 1, `${words[1]}${within} →`));
 }

@@ -32,7 +32,7 @@ function memorizationView() {
     el("div", { class: "chart" },
       el("div", { class: "above-chart" }, said, scaleSwitch(drawn)),
       drawn.node, sliders.node),
-    el("div", { class: "levels" }, ...atypicalFirst(levels.filter(Boolean))));
+    el("div", { class: "levels" }, ...mostFirst(levels.filter(Boolean))));
 
   return {
     node,
@@ -45,8 +45,8 @@ function memorizationView() {
   };
 }
 
-function atypicalFirst(levels) {
-  return summary.atypical ? levels.reverse() : levels;
+function mostFirst(levels) {
+  return summary.sign < 0 ? levels : levels.reverse();
 }
 
 function heading() {
@@ -56,10 +56,19 @@ function heading() {
 function lead() {
   const classes = summary.classes ? ` of ${plural(summary.classes.label.length, "class")}` : "";
   const lost = summary.lost ? ` ${plural(summary.lost, "example")} of them without an estimate, not shown here.` : "";
-  const meaning = summary.atypical
-    ? "A high value means an atypical example: models are right on it only if they have seen it."
-    : "A high value means a typical example: models are right on it without having seen it.";
-  return `${plural(summary.n.train, "training example")}${classes}. ${meaning}${lost}`;
+  return `${plural(summary.n.train, "training example")}${classes}. ${meaning()}${lost}`;
+}
+
+function meaning() {
+  if (summary.sign === 0) return "What a high value means is not recorded: the highest come first.";
+  if (summary.sign > 0) {
+    return summary.memorization
+      ? "A high value means an atypical example: models are right on it only if they have seen it."
+      : "A high value means an atypical example.";
+  }
+  return summary.cScore
+    ? "A high value means a typical example: models are right on it without having seen it."
+    : "A high value means a typical example.";
 }
 
 function range({ low, high }) {

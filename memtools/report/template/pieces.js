@@ -157,3 +157,11 @@ function more(list, nPages, draw, words) {
 function trouble(error) {
   return el("p", { class: "trouble", role: "alert" }, error.message);
 }
+
+/* What the ends of the ranking are called: the most, more and less of it; the most comes first. */
+function endsOfRanking() {
+  if (summary.sign < 0) return { most: "least typical", more: "less typical", less: "more typical" };
+  if (summary.sign === 0) return { most: "highest", more: "higher", less: "lower" };
+  const word = summary.memorization ? "memorized" : "atypical";
+  return { most: `most ${word}`, more: `more ${word}`, less: `less ${word}` };
+}

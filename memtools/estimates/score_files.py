@@ -1,0 +1,255 @@
+"""Numbers out of a file of any known format: estimates, pairs, or one score for each example.
+
+    numbers = read_numbers(Path("mine.csv"), Reading(column="el2n"))     # Scores
+
+The column of the scores is never guessed; examples stand where the file, or the user, says that
+they stand; and what the file does not record is not made up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from memtools.errors import ConfigError, SchemaError
+from memtools.estimates.about import About, known_direction, read_about
+from memtools.estimates.columns import (
+    LABELS,
+    NAMES,
+    POSITIONS,
+    SCORES,
+    UNNAMED,
+    Roles,
+    choose_score,
+    find_roles,
+)
+from memtools.estimates.file_formats import TABLES, recognise_format
+from memtools.estimates.full_matrix import FullMatrix
+from memtools.estimates.model import Estimates, as_text
+from memtools.estimates.npz import Array, Npz, read_npy
+from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
+from memtools.estimates.schema import kind_of, open_arrays
+from memtools.estimates.score_columns import BESIDE, Reading, make_scores
+from memtools.estimates.scores import Scores
+from memtools.estimates.table_reader import Table, read_table
+from memtools.files import disk_errors
+
+Numbers = Estimates | HighInfluencePairs | Scores
+
+_PAIRS = {
+    "train_index": ("train_index", "tr_idx"),
+    "test_index": ("test_index", "tt_idx"),
+    "memorization": ("memorization", "mem"),
+    "influence": ("influence", "infl"),
+}
+_BOTH_WAYS = {"position", "inverse", "found"}  # of an alignment that memtools wrote
+
+
+def read_numbers(path: Path, reading: Reading, about: About | None = None) -> Numbers:
+    """Read a file of numbers.
+
+    Args:
+        path: An npz, npy, csv, tsv, json or parquet file.
+        reading: How to read it.
+        about: What a registry records of it, where its digest is known.
+
+    Raises:
+        SchemaError: It is damaged, or what it holds cannot be scores.
+        ConfigError: It is in another format; its scores are not told by a name; or the user says
+            what contradicts the file.
+        DiskError: It is missing, or a directory.
+    """
+    format_ = recognise_format(path)
+    if format_ in TABLES:
+        return _from_table(read_table(path, format_), reading, about)
+    if format_ == "npy":
+        _require_unasked(path, reading, "a single array")
+        about = about or About(source=str(path))
+        roles = Roles("score", None, None, None)
+        return make_scores(path, {"score": _read_npy(path)}, roles, reading, about, {})
+    arrays = open_arrays(path, names=reading.names)
+    return from_arrays(path, arrays, reading, about or read_about(arrays, path))
+
+
+def from_arrays(path: Path, arrays: Mapping[str, Array], reading: Reading, about: About) -> Numbers:
+    """Return the object that the arrays of an npz make; see `read_numbers`."""
+    try:
+        kind = kind_of(arrays)
+    except SchemaError as error:
+        if not any(_is_column(arrays, name) for name in arrays):
+            raise SchemaError(f"{path}: {error}", hint=error.hint) from error
+        kind = "scores"
+    if kind == "scores":
+        return _from_scores(path, arrays, reading, about)
+    _require_unasked(path, reading, kind)
+    about = _complete(about, reading)
+    return _pairs_of(arrays, about) if kind == "pairs" else Estimates(arrays, about)
+
+
+def _complete(about: About, reading: Reading) -> About:
+    """Return what is known of memorization, whose direction is its definition."""
+    direction = about.direction or known_direction("memorization")
+    about = dataclasses.replace(about, direction=direction)
+    return reading.declaration.complete(about, "memorization")
+
+
+def _require_unasked(path: Path, reading: Reading, what: str) -> None:
+    """Refuse options that the file leaves no room for."""
+    if reading.column:
+        raise ConfigError(
+            f"{path} holds {what}, and no columns to choose from",
+            hint="leave out --column (column=)",
+        )
+    if reading.index is not None and what != "a single array":
+        raise ConfigError(
+            f"{path} holds {what}, which records its positions",
+            hint="leave out --index (index=): it is for files of scores",
+        )
+
+
+def _pairs_of(arrays: Mapping[str, Array], about: About) -> HighInfluencePairs:
+    return HighInfluencePairs(
+        about,
+        arrays["tr_idx"].astype(np.int64, copy=False),
+        arrays["tt_idx"].astype(np.int64, copy=False),
+        arrays["mem"],
+        arrays["infl"],
+        float(arrays.get("min_mem", MIN_MEM)),
+        float(arrays.get("min_infl", MIN_INFL)),
+    )
+
+
+# ---- npy and npz
+
+
+def _read_npy(path: Path) -> Array:
+    """Read a single array; one of Python objects is refused with the lines that convert it."""
+    with disk_errors(path), path.open("rb") as file:
+        try:
+            version = npy.read_magic(file)
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, _, dtype = read(file)
+        except ValueError:
+            return read_npy(path)  # which says what is wrong
+    if dtype.kind != "O":
+        return read_npy(path)
+    source, target = json.dumps(str(path)), json.dumps(str(path.with_suffix("")) + "-plain")
+    loaded = f"numpy.load({source}, allow_pickle=True)"
+    save = f"numpy.save({target}, {loaded}.astype(float))"
+    if shape == ():
+        save = f"numpy.savez({target}, **{loaded}.item())"
+    raise SchemaError(
+        f"{path} is a pickle of Python objects (dtype object), not numbers",
+        hint=f"convert it, if you trust its source: import numpy; {save}",
+    )
+
+
+def _header(arrays: Mapping[str, Array], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if isinstance(arrays, Npz | FullMatrix):
+        return arrays.shape(name), arrays.dtype(name)
+    return arrays[name].shape, arrays[name].dtype
+
+
+def _is_column(arrays: Mapping[str, Array], name: str) -> bool:
+    """Return whether an array of an npz may be one number for each example: [n], or [n, 1]."""
+    shape, dtype = _header(arrays, name)
+    return dtype.kind in "iuf" and (len(shape) == 1 or shape[1:] == (1,))
+
+
+def _from_scores(path: Path, arrays: Mapping[str, Array], reading: Reading, about: About) -> Scores:
+    """Return the scores of an npz, with the arrays beside them that have a role."""
+    score = _choose_array(path, arrays, reading.column)
+    own = "about" in arrays
+    with_roles = {*POSITIONS, *UNNAMED, *NAMES, *LABELS, *BESIDE} - (_BOTH_WAYS if own else set())
+    columns = {score: arrays[score]}
+    n = len(columns[score]) if columns[score].ndim else 0
+    for name in arrays:
+        is_beside = name != score and name.casefold() in with_roles
+        if is_beside and _header(arrays, name)[0] == (n,):
+            column = arrays[name]
+            columns[name] = as_text(column) if column.dtype.kind == "S" else column  # type: ignore[assignment]
+    recorded: dict[str, Any] = {}
+    if own:
+        partial = "partial" in arrays and bool(arrays["partial"])
+        recorded = {"n": n, "partial": partial}
+    if "quantity" in arrays:
+        recorded["quantity"] = str(arrays["quantity"])
+    roles = find_roles(columns, where=str(path), column=score)
+    notes = () if score == "scores" else (f"{path}: the scores are the array {score!r}",)
+    return make_scores(path, columns, roles, reading, about, recorded, notes)
+
+
+def _choose_array(path: Path, arrays: Mapping[str, Array], column: str) -> str:
+    """Return the name of the array of scores: `scores`, the only one, or that the user names."""
+    if column or "scores" in arrays:
+        return choose_score(
+            dict.fromkeys(arrays, _NONE), where=str(path), column=column or "scores"
+        )
+    candidates = [name for name in arrays if _is_column(arrays, name)]
+    floats = [name for name in candidates if _header(arrays, name)[1].kind == "f"]
+    known = [name for name in candidates if name.casefold() in SCORES]
+    if len(floats) == 1 and known in ([], floats):
+        return floats[0]
+    return choose_score(dict.fromkeys(candidates, _NONE), where=str(path))
+
+
+_NONE: Array = np.empty(0)
+
+
+# ---- tables
+
+
+def _from_table(table: Table, reading: Reading, about: About | None) -> Scores | HighInfluencePairs:
+    """Return the scores or the pairs of a table."""
+    about = about or table.about
+    found = {
+        role: next((name for name in names if name in table.columns), None)
+        for role, names in _PAIRS.items()
+    }
+    if not reading.column and None not in found.values():
+        return _pairs_of_table(table, found, reading, about)  # type: ignore[arg-type]
+    recorded = {k: table.metadata[k] for k in ("quantity", "n", "partial") if k in table.metadata}
+    column = reading.column
+    if not column and recorded.get("quantity") in table.columns:
+        column = str(recorded["quantity"])
+    roles = find_roles(table.columns, where=str(table.path), column=column)
+    notes: tuple[str, ...] = ()
+    if not recorded:
+        notes = (f"{table.path}: the scores are the column {roles.score!r}",)
+    elif reading.column and roles.score != recorded.get("quantity"):
+        recorded.pop("quantity", None)
+        about = dataclasses.replace(about, definition="", direction="")
+        notes = (f"{table.path}: the scores are the column {roles.score!r}",)
+    return make_scores(table.path, table.columns, roles, reading, about, recorded, notes)
+
+
+def _pairs_of_table(
+    table: Table, found: Mapping[str, str], reading: Reading, about: About
+) -> HighInfluencePairs:
+    _require_unasked(table.path, reading, "pairs")
+    columns = {role: table.columns[name] for role, name in found.items()}
+    for role, column in columns.items():
+        kinds = "iu" if role.endswith("index") else "iuf"
+        if len(column) and (column.dtype.kind not in kinds or np.isnan(column).any()):
+            raise SchemaError(
+                f"{table.path}: column {found[role]} holds {column.dtype} or gaps, not"
+                f" {'positions' if kinds == 'iu' else 'numbers'}",
+                hint="a list of pairs needs a position of each side, memorization and influence",
+            )
+    memorization, influence = columns["memorization"], columns["influence"]
+    least = (float(memorization.min(initial=MIN_MEM)), float(influence.min(initial=MIN_INFL)))
+    return HighInfluencePairs(
+        _complete(about, reading),
+        columns["train_index"].astype(np.int64),
+        columns["test_index"].astype(np.int64),
+        memorization,
+        influence,
+        float(table.metadata.get("min_mem", least[0])),
+        float(table.metadata.get("min_infl", least[1])),
+    )
