@@ -19,7 +19,7 @@ from memtools.estimates.name_join import (
 from memtools.estimates.name_table import NameTable
 from memtools.estimates.names import NameColumn
 
-SMALL = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+SMALL = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 SYNSETS = st.sampled_from(["n01440764", "n01443537", "n0144076", "n014407641", "N01440764"])
 PARTS = st.one_of(
     SYNSETS,
@@ -36,6 +36,25 @@ NAMES = st.lists(PARTS, max_size=7).map("".join)
 
 def code_of(synset):
     return int(synset[1:]) if synset else -1
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "claim"),
+    [
+        ("n01440764_10026.WebP", "n01440764_10026", -1),
+        ("n01440764_10026.JPEG.gz", "n01440764_10026.JPEG.gz", -1),
+        ("a/n01440764\\n01440764_10026", "n01440764_10026", 1440764),
+        ("n00000000/x_n15102894.tiff", "x", 15102894),
+        ("val/n01440764/.png", ".png", 1440764),  # the name of a hidden file, not an extension
+        ("n٠١٤٤٠٧٦٤/x.png", "x", -1),  # digits, but not those of a synset
+        ("_n01440764.JPEG", "_n01440764", -1),
+        ("", "", -1),
+    ],
+)
+def test_parse_names_gives_stem_and_claimed_synset(name, stem, claim):
+    stems, claims = parse_names(NameColumn.of([name]))
+    assert (stems[0], claims[0]) == (stem, claim)
+    assert identify(name) == (stem, f"n{claim:08d}" if claim >= 0 else "")
 
 
 @SMALL

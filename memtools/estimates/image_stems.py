@@ -16,7 +16,7 @@ from memtools.estimates.identity import identify
 from memtools.estimates.names import NameColumn
 
 _WIDTH = 64  # bytes of a row, so that one bit for each byte makes a uint64
-_BLOCK = 1 << 13  # rows of 64 bytes that stay in a cache of 1 MB
+_BLOCK = 1 << 14  # rows of 64 bytes that stay in a cache of 1 MB
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _EXTENSIONS = {4: (b"jpeg", b"tiff", b"webp"), 3: (b"jpg", b"png", b"ppm", b"bmp", b"pgm", b"tif")}
 

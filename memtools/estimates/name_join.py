@@ -5,7 +5,7 @@
     official_positions(names) -> ("train" | "test", int64 [n]) | None, from the ids of TFDS
     require_plausible_agreement(positions, n_ours, theirs)   after a join, with allow_missing, too
 
-`ours` and `theirs` may be all that NameColumn.of accepts. 1,281,167 names are joined in 0.4 s.
+`ours` and `theirs` may be all that NameColumn.of accepts. 1,281,167 names are joined in 0.8 s.
 """
 
 from __future__ import annotations
