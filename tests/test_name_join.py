@@ -44,10 +44,11 @@ def code_of(synset):
         ("n01440764_10026.WebP", "n01440764_10026", -1),
         ("n01440764_10026.JPEG.gz", "n01440764_10026.JPEG.gz", -1),
         ("a/n01440764\\n01440764_10026", "n01440764_10026", 1440764),
-        ("n00000000/x_n15102894.tiff", "x", 15102894),
+        ("n00000000/x_1_n15102894.tiff", "x_1", 15102894),
         ("val/n01440764/.png", ".png", 1440764),  # the name of a hidden file, not an extension
-        ("n٠١٤٤٠٧٦٤/x.png", "x", -1),  # digits, but not those of a synset
+        ("n0144076\N{ARABIC-INDIC DIGIT FOUR}/x.png", "x", -1),  # digits, but not those of a synset
         ("_n01440764.JPEG", "_n01440764", -1),
+        ("x_n01440764.JPEG", "x_n01440764", -1),  # the stem of an official name has an underscore
         ("", "", -1),
     ],
 )
