@@ -19,7 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from memtools.estimates.npz import Array
-from memtools.tfrecords.reader import read_records
+from memtools.tfrecords.reader import naming_damage, read_records
 from memtools.training.config import Config
 from memtools.training.datasets import Dataset
 from memtools.training.records import Records
@@ -155,7 +155,7 @@ class Streamed:
                 examples.skip(seen).take(whole).batch(size),
                 examples.skip(seen + whole).batch(size),
             ):
-                for batch in part.prefetch(2).as_numpy_iterator():
+                for batch in self._iterate(part.prefetch(2), "train"):
                     held.append((batch["image"], batch["index"]))
                     if sum(len(index) for _, index in held) == size:
                         images, index = zip(*held, strict=True)
@@ -176,5 +176,10 @@ class Streamed:
         """The centre crop of each, in the order of the files."""
         name = "train" if split == "train" else "validation"
         size = self.config.batch_size + -self.config.batch_size % multiple
-        for batch in read_records(self.data.root, name, batch_size=size).as_numpy_iterator():
+        for batch in self._iterate(read_records(self.data.root, name, batch_size=size), name):
             yield batch["index"][batch["valid"]], batch["image"]
+
+    def _iterate(self, batches: tf.data.Dataset, split: str) -> Iterator[dict[str, Array]]:
+        """Yield batches; RecordError that names the shards if some are damaged."""
+        with naming_damage(self.data.root, split):
+            yield from batches.as_numpy_iterator()

@@ -53,11 +53,12 @@ def _require_names(npz: Npz, path: Path) -> None:
     found = {name: [other for other in _OTHERS[name] if other in npz] for name in missing}
     renamed = [f"{name}=data[{others[0]!r}]" for name, others in found.items() if others]
     if renamed:
-        hint = f"data = np.load(...); np.savez(..., {', '.join(renamed)}, and the others)"
+        others = "" if len(renamed) == len(NAMES) else ", and the others"
+        hint = f"data = np.load(...); np.savez(..., {', '.join(renamed)}{others})"
     else:
         shown = ", ".join(list(npz)[:8]) or "nothing"
         hint = f"it should hold {', '.join(NAMES)}, and it holds {shown}"
-    raise ConfigError(f"{path} has no {' and no '.join(missing)}", hint=hint)
+    raise ConfigError(f"{path} lacks {', '.join(missing)}", hint=hint)
 
 
 def _require_readable(npz: Npz, name: str, path: Path) -> None:

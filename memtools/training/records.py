@@ -10,15 +10,15 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-import numpy as np
-
 from memtools.artifacts.loader import load
 from memtools.errors import ConfigError
 from memtools.estimates.model import Estimates
+from memtools.tfrecords.completeness import require_undamaged
 from memtools.tfrecords.ledger import open_set
 from memtools.tfrecords.plan import digest_of_index
 from memtools.tfrecords.reader import IMAGE_SIZE
 from memtools.training.datasets import NONE, Examples
+from memtools.training.label_checks import check_labels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,14 +40,20 @@ class Records(Examples):
 
 
 def open_records(root: Path, index: str) -> Records:
-    """The set of a directory, whole and of this index; ConfigError for anything else.
+    """Return the set of a directory, whole and of this index.
 
-    index: a name or a file that `memtools.load` reads, the one that the set was built with.
+    Args:
+        root: The directory.
+        index: A name or a file that `memtools.load` reads, the one that the set was built with.
+
+    Raises:
+        ConfigError: Images are missing, or the set was built with another index.
+        RecordError: A shard is missing, or has another size than it was built with.
     """
     ledger = open_set(root)
     loaded = load(index)
     if not isinstance(loaded, Estimates):
-        raise ConfigError(f"{index} is no index of examples", hint="set index=imagenet-index")
+        raise ConfigError(f"{index} is not an index of examples", hint="set index=imagenet-index")
     digest, labels = hashlib.sha256(), []
     for split, column in (("train", loaded.labels), ("validation", loaded.test_labels)):
         of_split = ledger.splits.get(split)
@@ -61,9 +67,10 @@ def open_records(root: Path, index: str) -> Records:
                 f"{root} was built with another index than {index}",
                 hint="set index=... to the one it was built with",
             )
+        require_undamaged(ledger.store, split, of_split)
         for name, facts in sorted(of_split.shards.items()):
             digest.update(f"{name} {facts.sha256}\n".encode())
-        labels.append(column.astype(np.int64))
+        labels.append(check_labels(column, of_split.n_examples, f"{index}: the labels of {split}"))
     about, (train, test) = loaded.about, labels
     name, order = about.dataset or "imagenet", about.order or "file"
     return Records(name, order, train, test, NONE, root, digest.hexdigest())

@@ -216,12 +216,12 @@ REFUSED = {
     ),
     "no labels": (
         {"train_labels": None, "test_labels": None},
-        "has no train_labels and no test_labels",
+        "lacks train_labels, test_labels",
         "it holds train_images, test_images",
     ),
     "no test split": (
         {"test_images": None, "test_labels": None},
-        "has no test_images and no test_labels",
+        "lacks test_images, test_labels",
         "should hold",
     ),
     "val instead of test": (
@@ -231,12 +231,12 @@ REFUSED = {
             "val_images": IMAGES,
             "val_labels": LABELS,
         },
-        "has no test_images and no test_labels",
+        "lacks test_images, test_labels",
         r"test_images=data\['val_images'\], test_labels=data\['val_labels'\]",
     ),
     "validation instead of test": (
         {"test_images": None, "validation_images": IMAGES},
-        "has no test_images",
+        "lacks test_images",
         r"test_images=data\['validation_images'\]",
     ),
     "names of Keras": (
@@ -247,7 +247,7 @@ REFUSED = {
             "x_test": IMAGES,
             "y_test": LABELS,
         },
-        "has no train_images and no train_labels and no test_images",
+        "lacks train_images, train_labels, test_images",
         r"train_images=data\['x_train'\], train_labels=data\['y_train'\]",
     ),
 }

@@ -1,12 +1,13 @@
 """Indexed TFRecords as training data: streamed, each example of a subset once in an epoch."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from memtools.errors import ConfigError
+from memtools.errors import ConfigError, MemtoolsError, RecordError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import write_npz
@@ -15,6 +16,7 @@ from memtools.tfrecords.sources import open_source
 from memtools.training.config import load_config
 from memtools.training.datasets import load_dataset
 from memtools.training.feeds import feed_of
+from memtools.training.recipe_checks import check_recipe
 from memtools.training.strategy import choose
 from memtools.training.trainer import Trainer
 
@@ -116,4 +118,33 @@ def test_a_set_of_another_index_is_refused(records, tmp_path):
 def test_augmentations_belong_to_their_data(records):
     config = config_of(records, augment="crop-flip")
     with pytest.raises(ConfigError, match="augment is 'crop-flip', and the data are tfrecords"):
-        feed_of(config, load_dataset(config))
+        check_recipe(config, load_dataset(config))
+
+
+def test_labels_of_an_index_that_cannot_be_right_are_refused(records, tmp_path):
+    root, path = records
+    with np.load(path) as arrays:
+        changed = dict(arrays)
+    changed["tt_labels"] = changed["tt_labels"].astype(np.int64)
+    for label, words in ((-1, "-1 to 2|label -1"), (3, "0 to 3|label 3")):
+        changed["tt_labels"][4] = label
+        write_npz(tmp_path / f"{label}.npz", changed)
+        with pytest.raises(MemtoolsError, match=words):
+            load_dataset(config_of((root, tmp_path / f"{label}.npz")))
+
+
+def test_a_shard_that_was_cut_is_named_before_training_and_a_damaged_one_while_it_is_read(
+    records, tmp_path
+):
+    root, index = records
+    shutil.copytree(root, tmp_path / "set")
+    config = config_of((tmp_path / "set", index))
+    shard = tmp_path / "set" / "validation-00001-of-00002"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1])
+    with pytest.raises(RecordError, match="validation-00001-of-00002 has"):
+        load_dataset(config)
+    shard.write_bytes(whole[:600] + b"damage" + whole[606:])
+    feed = feed_of(config, load_dataset(config))
+    with pytest.raises(RecordError, match="validation-00001-of-00002 is damaged"):
+        list(feed.evaluated("test", 1))
