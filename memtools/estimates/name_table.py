@@ -86,8 +86,9 @@ class NameTable:
             taken = np.flatnonzero(held >= 0)  # an empty slot ends the search
             pending, held = pending.take(taken), held.take(taken)
             same = self._is_equal(held, rows.take(pending))
-            positions[pending[same]] = held[same]
-            pending = pending[~same]
+            hits = np.flatnonzero(same)
+            positions[pending.take(hits)] = held.take(hits)
+            pending = pending.take(np.flatnonzero(~same))
             slots[pending] = self._next(slots.take(pending))
         if self._others:
             for k in np.flatnonzero(~regular).tolist():
