@@ -115,6 +115,30 @@ def _spread(rest: Array, variance: Array) -> Spread:
     )
 
 
+class Tally:
+    """Runs with a one, by example: rows of bool are added as bytes, 255 at a time."""
+
+    def __init__(self, n: int) -> None:
+        self._total, self._bytes, self._n_rows = np.zeros(n, np.int64), np.zeros(n, np.uint8), 0
+
+    def add(self, row: Array) -> None:
+        """Count one run, bool [n]."""
+        self._bytes += row.view(np.uint8)
+        self._n_rows += 1
+        if self._n_rows % 255 == 0:
+            self._flush()
+
+    @property
+    def total(self) -> Counts:
+        """The counts so far, int64 [n]."""
+        self._flush()
+        return self._total
+
+    def _flush(self) -> None:
+        self._total += self._bytes
+        self._bytes[:] = 0
+
+
 class ClassSpread:
     """Accuracy by class, of runs that are observed one after the other.
 

@@ -16,7 +16,7 @@ each run, how many examples it has, and got right, inside and outside. Every ver
 
 What these checks cannot see: outcomes of all runs in one and the same wrong order (compare the
 labels, or the accuracy by class); a part of the runs that is shuffled, among many that are not;
-masks that belong to other runs, for which `missing_gap` is the only sign.
+fewer than 16 runs that are shuffled; masks that belong to other runs, for which `missing_gap` is the only sign.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ INVERTED_GAP = -0.005  # smaller differences are no danger to estimates
 RECORD_Z, RECORD_GAP = -10.0, -0.2  # of one record: a subset may be easier than the rest
 RATIO_TOLERANCE = 0.02
 SEEN_GAP = 0.02  # a gap that should be seen before its absence is worth a word
-MIN_RUNS, MIN_EXAMPLES = 10, 100  # for the spread: smaller stores give no verdict
+MIN_RUNS, MIN_EXAMPLES = 16, 100  # for the spread: smaller stores give no verdict
 SPREAD_Z = (-4.5, 3.0)  # where chance alone puts the spread
-CORRELATIONS = (0.05, 0.004)  # least plausible between two runs, without and with a gap
+# The least correlation of two runs that is plausible, without and with a gap. Where errors are
+# rare it is the share of errors, in proportion: difficulties that spread as widely as their mean.
+CORRELATIONS = (0.05, 0.004)
 POWER_Z, POWER_PAIRS = 6.0, 20.0  # standard errors, and common errors, that those would make
-CLASS_RUNS, CLASS_Z = 32, 8.0  # runs whose accuracy by class is looked at; above it they follow it
+CLASS_RUNS, CLASS_Z = 16, 8.0  # runs whose accuracy by class is looked at; above it they follow it
 
 Split = Literal["training", "test"]
 
@@ -70,9 +72,7 @@ class Verdict:
 class OutcomeCounts:
     """Counts by example and by run, of runs that are observed one after the other.
 
-    n_in, train_correct: int64 [n_train], runs with each training example, and right on it.
-    test_correct: int64 [n_test]. runs: a row (n_in, right, right inside, right on test examples)
-    for each run. Memory: 20 bytes for each example.
+    Memory: 18 bytes for each training example, 9 for each test example, and the labels.
     """
 
     def __init__(
@@ -82,8 +82,7 @@ class OutcomeCounts:
         labels: Array | None = None,
         test_labels: Array | None = None,
     ) -> None:
-        self.n_in, self.train_correct = np.zeros((2, n_train), np.int64)
-        self.test_correct = np.zeros(n_test, np.int64)
+        self._tallies = tuple(map(dispersion.Tally, (n_train, n_train, n_test)))
         self._rows: list[list[int]] = []
         self._classes: dict[Split, dispersion.ClassSpread | None] = {
             "training": None if labels is None else dispersion.ClassSpread(labels),
@@ -93,9 +92,8 @@ class OutcomeCounts:
     def observe(self, run: Outcomes) -> None:
         """Count one run."""
         mask, correct, test = run.mask, run.train_correct, run.test_correct
-        self.n_in += mask
-        self.train_correct += correct
-        self.test_correct += test
+        for tally, row in zip(self._tallies, (mask, correct, test), strict=True):
+            tally.add(row)
         if len(self._rows) < CLASS_RUNS:
             for spread, outcomes in zip(self._classes.values(), (correct, test), strict=True):
                 if spread is not None:
@@ -107,6 +105,21 @@ class OutcomeCounts:
         for record in records:
             self.observe(record)
             yield record
+
+    @property
+    def n_in(self) -> NDArray[np.int64]:
+        """Runs with each training example, int64 [n_train]."""
+        return self._tallies[0].total
+
+    @property
+    def train_correct(self) -> NDArray[np.int64]:
+        """Runs that are right on each training example, int64 [n_train]."""
+        return self._tallies[1].total
+
+    @property
+    def test_correct(self) -> NDArray[np.int64]:
+        """Runs that are right on each test example, int64 [n_test]."""
+        return self._tallies[2].total
 
     @property
     def n_runs(self) -> int:
@@ -232,7 +245,10 @@ def check_order(counts: OutcomeCounts, split: Split) -> Verdict:
         found = dispersion.training_spread(counts.n_in, counts.train_correct, counts.runs)
         gap, error = dispersion.gap(counts.n_in, counts.train_correct, counts.runs)
         least = CORRELATIONS[1] if error > 0 and gap > 4 * error else CORRELATIONS[0]
-    n = len(counts.test_correct if split == "test" else counts.n_in)
+    right = counts.test_correct if split == "test" else counts.train_correct
+    n = len(right)
+    rate = right.sum() / max(n * counts.n_runs, 1)
+    least *= min(1.0, min(rate, 1 - rate) / CORRELATIONS[0])
     weak = least * found.scale < max(POWER_Z * found.error, 2 * POWER_PAIRS)
     if not found.error > 0:
         return Verdict("no power")
