@@ -34,6 +34,16 @@ def test_what_is_written_is_there(store):
         assert store.size_and_sha256("a.json") == (3, hashlib.sha256(b"abc").hexdigest())
 
 
+def test_sizes_and_heads_are_those_of_the_files_that_are_there(store):
+    with store.building():
+        store.write("a", b"abcdef")
+        store.write("b", b"")
+    assert store.sizes(["a", "none", "b"]) == {"a": 6, "b": 0}
+    assert store.head("a", 4) == b"abcd" and store.head("b", 4) == b""
+    with pytest.raises(DiskError):
+        store.head("none", 4)
+
+
 def test_a_file_appears_when_it_is_whole_or_not_at_all(store):
     with store.building():
         with pytest.raises(KeyError), store.scratch("shard") as path:
