@@ -12,7 +12,14 @@ import memtools
 from memtools.artifacts.checker import promised, verify
 from memtools.artifacts.manifest import parse_registry
 from memtools.artifacts.receipts import Receipt, read_receipt, receipt_path
-from memtools.errors import ChecksumError, ConfigError, IntegrityError, MemtoolsError, SchemaError
+from memtools.errors import (
+    ChecksumError,
+    ConfigError,
+    DiskError,
+    IntegrityError,
+    MemtoolsError,
+    SchemaError,
+)
 
 A, B, C = noise(3000, 1), noise(2000, 2), noise(1500, 3)
 WHOLE = A + B + C
@@ -202,7 +209,12 @@ def test_what_is_not_here_is_said_with_how_to_get_it(put):
     assert "memtools fetch thing" in caught.value.hint
 
 
-@pytest.mark.parametrize("what", ["no-such-name", "dir/no-such-file.npz", ""])
+def test_a_missing_file_is_called_missing(put):
+    with pytest.raises(DiskError, match=r"no-such-file\.npz is missing"):
+        put()("dir/no-such-file.npz")
+
+
+@pytest.mark.parametrize("what", ["no-such-name", ""])
 def test_neither_a_name_nor_a_file_is_a_wrong_request(put, what):
     with pytest.raises(ConfigError, match="neither a known name nor a file"):
         put()(what)

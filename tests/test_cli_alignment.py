@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from memtools import load
 from memtools.estimates.about import About, save
 from memtools.estimates.npz import Npz
+from memtools.estimates.tfds_order import tfds_order
 
 SYNSETS = ["n01440764", "n01443537"]
 
@@ -102,6 +104,101 @@ def test_keys_are_made_of_an_official_copy(memtools, tmp_path):
     assert shown.returncode == 0, shown.stderr
     with Npz(out) as arrays:
         assert np.array_equal(arrays["scores"], order)
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv", "tsv", "json", "parquet"])
+def test_what_align_writes_is_read_back_and_verified(memtools, index, tmp_path, ending):
+    out = tmp_path / f"aligned.{ending}"
+    shown = memtools("align", index, "--to", tmp_path / "train", "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    found = load(out)
+    wanted = [float(name.split("_")[1].split(".")[0]) / 10 for name in listed(tmp_path)]
+    assert np.allclose(found.values, wanted) and found.filenames.tolist() == listed(tmp_path)
+    assert (found.quantity, found.about.order, found.partial) == ("memorization", "", False)
+    assert "aligned by file name" in found.about.doubt and found.notes == ()
+    again = tmp_path / f"again.{ending}"
+    assert memtools("export", out, "--out", again).returncode == 0
+    same = load(again)
+    assert np.array_equal(same.values, found.values) and same.values.dtype == found.values.dtype
+    assert same.labels.tolist() == found.labels.tolist()
+    shown = memtools("verify", out)
+    assert shown.stdout == f"{out}: no digest known, arrays checked (scores)\n", shown.stderr
+
+
+def test_numbers_in_the_order_of_tfds_are_brought_into_the_official_one(
+    memtools, published, tmp_path
+):
+    source, out = published / "mnist-cscores.npy", tmp_path / "official.npz"
+    shown = memtools("align", source, "--order", "official", "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    found = load(out)
+    assert (found.about.order, found.quantity) == ("official", "c_score")
+    assert np.array_equal(found.values[tfds_order("mnist", "train")], np.load(source))
+    facts = json.loads(memtools("compare", out, source, "--json").stdout)
+    assert facts["spearman"] == pytest.approx(1) and "is computed" in facts["proof"]
+
+
+def test_a_selection_says_in_which_positions_it_is(memtools, index, tmp_path):
+    out = tmp_path / "s.txt"
+    shown = memtools("select", index, "--top", "2", "--out", out).stdout
+    assert "; positions in the published order of imagenet\n" in shown
+    shown = memtools("select", index, "--top", "2", "--to", tmp_path / "train", "--out", out).stdout
+    assert "; positions in the folder train of 10 images\n" in shown
+
+
+def test_a_table_is_selected_from_by_its_own_positions(memtools, tmp_path):
+    (tmp_path / "t.csv").write_text("idx,el2n,label\n7,0.5,1\n2,0.75,0\n4,0.25,1\n")
+    out = tmp_path / "s.txt"
+    options = ("--column", "el2n", "--top", "2", "--out", out)
+    shown = memtools("select", tmp_path / "t.csv", *options)
+    assert shown.returncode == 0 and out.read_text() == "2\n7\n", shown.stderr
+    assert shown.stderr.splitlines() == [
+        f"note: {tmp_path / 't.csv'}: the scores are the column 'el2n'",
+        f"note: {tmp_path / 't.csv'}: 3 values placed by column idx, at 8 positions",
+    ]
+    again = tmp_path / "again.txt"
+    shown = memtools("select", "--replay", f"{out}.manifest.json", "--out", again)
+    assert again.read_text() == "2\n7\n", shown.stderr
+    np.save(tmp_path / "mine.npy", np.array([0.5, 0.75, 0.25]))
+    (tmp_path / "index.txt").write_text("7\n2\n4\n")
+    options = ("--index", tmp_path / "index.txt", "--top", "2", "--out", out)
+    assert memtools("select", tmp_path / "mine.npy", *options).returncode == 0
+    assert out.read_text() == "2\n7\n"
+
+
+def test_a_part_is_compared_only_where_its_positions_are_given(memtools, published, tmp_path):
+    source = published / "cifar10-cscores-orig-order.npz"
+    chosen = np.sort(np.random.default_rng(0).permutation(50_000)[:45_000])
+    with np.load(source) as arrays:
+        np.save(tmp_path / "part.npy", arrays["scores"][chosen])
+    np.save(tmp_path / "index.npy", chosen)
+    said = ("--direction-a", "typical", "--dataset", "cifar10", "--order", "official")
+    shown = memtools("compare", tmp_path / "part.npy", source, *said)
+    assert shown.returncode == 5 and "one has 45,000 values, the other 50,000" in shown.stderr
+    assert "--index" in shown.stderr
+    index = ("--index-a", tmp_path / "index.npy")
+    facts = json.loads(
+        memtools("compare", tmp_path / "part.npy", source, *said, *index, "--json").stdout
+    )
+    assert (facts["n"], facts["spearman"]) == (45_000, pytest.approx(1))
+    shown = memtools("compare", tmp_path / "part.npy", source, *said[:2], "--order", "tfds")
+    assert shown.returncode == 2 and "recorded as 'official', not 'tfds'" in shown.stderr
+
+
+def test_a_comparison_says_what_is_tied(memtools, published, tmp_path):
+    source = published / "mnist-cscores.npy"
+    np.save(tmp_path / "wrong.npy", np.random.default_rng(0).permutation(np.load(source)))
+    said = ("--dataset", "mnist", "--order", "tfds", "--direction-b", "typical")
+    shown = memtools("compare", source, tmp_path / "wrong.npy", *said)
+    assert shown.returncode == 0, shown.stderr
+    assert "6,000 highest of A, 10% are among those of B; chance alone gives 10%" in shown.stdout
+    assert "ties: 45,503 examples of A compete for the last of these places" in shown.stdout
+    assert "full agreement would give 13%" in shown.stdout
+    assert "ties: 1 is the score of 45,503 of 60,000 examples of B" in shown.stdout
+    facts = json.loads(memtools("compare", source, tmp_path / "wrong.npy", *said, "--json").stdout)
+    assert facts["overlap"] == pytest.approx(0.1, abs=0.005)
+    assert (facts["overlap_by_chance"], facts["tied_at_boundary"]) == (0.1, [45_503, 45_503])
+    assert facts["most_common"][0] == {"score": 1.0, "n": 45_503}
 
 
 @pytest.mark.parametrize(

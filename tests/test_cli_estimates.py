@@ -156,3 +156,66 @@ def test_published_c_scores_are_exported_with_all_rows(memtools, published, tmp_
             assert [int(row["label"]) for row in rows] == arrays["labels"].tolist()
         about = json.loads((tmp_path / f"{name}.csv.about.json").read_text())
         assert about["direction"] == "high C-score = typical" and about["order"] == "official"
+
+
+def test_info_says_that_a_direction_is_not_recorded(memtools, published, tmp_path):
+    np.save(tmp_path / "mine.npy", np.linspace(0, 1, 9))
+    shown = memtools("info", tmp_path / "mine.npy").stdout
+    assert shown.startswith("Scores: score of 9 examples") and "direction:  not recorded" in shown
+    said = ("--direction", "typical", "--dataset", "mnist", "--order", "tfds")
+    shown = memtools("info", tmp_path / "mine.npy", *said).stdout
+    assert "direction:  high score = typical" in shown and "order:      tfds" in shown
+    (tmp_path / "renamed.npz").write_bytes(
+        (published / "cifar10-cscores-orig-order.npz").read_bytes()
+    )
+    shown = memtools("info", tmp_path / "renamed.npz").stdout
+    assert "c_score of 50,000" in shown and "direction:  high C-score = typical" in shown
+    shown = memtools("info", tmp_path / "renamed.npz", "--direction", "atypical")
+    assert shown.returncode == 2 and "recorded as 'high C-score = typical'" in shown.stderr
+
+
+def test_info_in_json_names_the_column_and_the_positions(memtools, tmp_path):
+    (tmp_path / "t.csv").write_text("idx,el2n\n7,0.5\n2,0.75\n")
+    shown = memtools("info", tmp_path / "t.csv", "--column", "el2n", "--json")
+    document = json.loads(shown.stdout)
+    assert document["quantity"] == "el2n" and len(document["notes"]) == 2
+    shown = memtools("info", tmp_path / "t.csv")
+    assert shown.returncode == 2 and "its columns are idx, el2n" in shown.stderr
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv", "tsv", "json", "parquet"])
+def test_pairs_that_were_written_are_pairs_again(memtools, mine, tmp_path, ending):
+    out = tmp_path / f"p.{ending}"
+    first = memtools("pairs", mine[0], "--min-mem", 0.5, "--min-infl", 0.05, "--json", "--out", out)
+    again = memtools("pairs", out, "--min-mem", 0.5, "--min-infl", 0.05, "--json")
+    assert json.loads(again.stdout) == json.loads(first.stdout), again.stderr
+    assert memtools("pairs", out, "--min-mem", 0.4, "--min-infl", 0.05).returncode == 2
+    assert memtools("verify", out).stdout.endswith("arrays checked (pairs)\n")
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_files_that_cannot_be_read_are_named_for_what_they_are(memtools, tmp_path, command):
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "a.pt").write_bytes(b"PK")
+    (tmp_path / "a.csv").write_text("version https://git-lfs.github.com/spec/v1\n")
+    for file, words in (
+        ("empty.npz", "empty.npz is empty"),
+        ("a.pt", "is a PyTorch file"),
+        ("a.csv", "is a Git LFS pointer"),
+        ("none.npz", "none.npz is missing"),
+        (".", "is a directory"),
+    ):
+        shown = memtools(command, tmp_path / file)
+        assert shown.returncode in (2, 5, 6) and words in shown.stderr, shown.stderr
+        assert len(shown.stderr.splitlines()) == 2
+
+
+def test_results_of_the_authors_demo_are_shown_and_have_pairs(memtools, tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"memorization": rng.random(30), "influence": rng.uniform(-0.2, 0.4, (20, 30))}
+    np.savez(tmp_path / "infl_mem.npz", **arrays)
+    shown = memtools("info", tmp_path / "infl_mem.npz").stdout
+    assert "infl_matrix\tfloat64\t30x20" in shown and "high memorization = atypical" in shown
+    facts = json.loads(memtools("pairs", tmp_path / "infl_mem.npz", "--json").stdout)
+    strong = (arrays["influence"].T >= 0.15) & (arrays["memorization"] >= 0.25)[:, None]
+    assert facts["n_pairs"] == int(strong.sum()) > 20

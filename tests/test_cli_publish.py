@@ -17,9 +17,11 @@ from fault_server import FaultServer
 from shapes import shapes
 from worlds import published_arrays
 
+from memtools import load
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates
 from memtools.estimates.pairs import HighInfluencePairs
+from memtools.estimates.scores import Scores
 from memtools.report.page import write_report
 
 SCRIPT = Path(sys.executable).with_name("memtools")
@@ -121,6 +123,33 @@ def test_what_a_file_does_not_say_is_said_by_options(memtools: Run, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     shown = memtools("list", "--registry", done.stdout.strip()).stdout
     assert "s\t200 B\ttfds\t-\ta | score" in shown
+
+
+def test_a_table_is_published_as_npz_with_all_that_was_said(memtools: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("idx,el2n\n1,0.5\n0,0.75\n")
+    said = ("--column", "el2n", "--dataset", "mnist", "--order", "official", "--definition", "EL2N")
+    where = ("--to", tmp_path / "site", "--name", "mine", "--no-report")
+    done = memtools("publish", tmp_path / "t.csv", *said, *where)
+    assert done.returncode == 2 and "does not say its direction" in done.stderr
+    assert "--direction" in done.stderr and not (tmp_path / "site").exists()
+    done = memtools("publish", tmp_path / "t.csv", *said, *where, "--direction", "atypical")
+    assert done.returncode == 0, done.stderr
+    found = load("mine", cache=tmp_path / "cache", registries=[done.stdout.strip()])
+    assert isinstance(found, Scores) and found.values.tolist() == [0.75, 0.5]
+    assert (found.quantity, found.about.direction) == ("el2n", "high el2n = atypical")
+    assert (found.about.dataset, found.about.order, found.about.paper) == ("mnist", "official", "")
+    alone = load(tmp_path / "site" / "mine.npz")
+    assert (alone.about.direction, alone.about.source[-8:]) == ("high el2n = atypical", "mine.npz")
+    card = (tmp_path / "site" / "README.md").read_text()
+    assert "arXiv" not in card and "- direction: high el2n = atypical" in card
+    assert '"not recorded"' not in (tmp_path / "site" / "croissant.json").read_text()
+
+
+def test_what_contradicts_a_file_is_not_published(
+    memtools: Run, mine: Path, tmp_path: Path
+) -> None:
+    done = memtools("publish", mine, "--to", tmp_path / "site", "--order", "tfds")
+    assert done.returncode == 2 and "recorded as 'official', not 'tfds'" in done.stderr
 
 
 @pytest.mark.parametrize(

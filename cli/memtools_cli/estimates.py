@@ -92,6 +92,8 @@ def info(
         document = {
             "about": dataclasses.asdict(loaded.about),
             "arrays": [dataclasses.asdict(each) for each in facts],
+            "quantity": loaded.quantity if isinstance(loaded, Scores) else None,
+            "notes": list(loaded.notes) if isinstance(loaded, Scores) else [],
             "histogram": {"counts": [*map(int, counts)], "edges": [*map(float, edges)]},
         }
         print(json.dumps(document, indent=1))

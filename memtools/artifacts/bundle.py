@@ -93,17 +93,19 @@ def publish(
     name = name or to.absolute().name
     numbers = load(path, names=names, column=column, index=index)
     trusted = names or bool(numbers.about.digest)  # which is known only of what was proven
-    with _as_archive(path, numbers, convert=bool(column) or index is not None) as archive:
-        return _publish(archive, to, name, numbers, about or About(), imprint, trusted, part_size)
+    wanted = about or About()
+    with _as_archive(path, numbers, wanted, chosen=bool(column) or index is not None) as archive:
+        return _publish(archive, to, name, numbers, wanted, imprint, trusted, part_size)
 
 
 @contextlib.contextmanager
-def _as_archive(path: Path, numbers: Loaded, *, convert: bool) -> Iterator[Path]:
+def _as_archive(path: Path, numbers: Loaded, wanted: About, *, chosen: bool) -> Iterator[Path]:
     """Yield the file itself, or an npz of what was read where others could not read it so."""
-    if not convert and recognise_format(path) not in TABLES and _has_kind(path, numbers):
+    if not chosen and recognise_format(path) not in TABLES and _has_kind(path, numbers):
         yield path
         return
-    plain = dataclasses.replace(numbers.about, source=path.name, digest="")
+    said = {name: value for name, value in dataclasses.asdict(wanted).items() if value}
+    plain = dataclasses.replace(numbers.about, **{**said, "source": path.name, "digest": ""})
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / f"{path.stem}.npz"
         dataclasses.replace(numbers, about=plain).save(archive)

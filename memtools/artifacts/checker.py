@@ -26,6 +26,7 @@ from memtools.errors import (
     MemtoolsError,
     SchemaError,
 )
+from memtools.estimates.file_formats import TABLES, is_path, recognise_format, require_file
 from memtools.files import digest_file, disk_errors
 from memtools.progress import bars
 
@@ -76,8 +77,8 @@ def verify(
     names, column: as for `memtools.load`.
 
     Raises ChecksumError, naming the broken part if that can be told; SchemaError, naming
-    the array that cannot be right; ConfigError if nothing of that name is known;
-    MemtoolsError if it is not here.
+    the array that cannot be right; ConfigError if nothing of that name is known; DiskError if a
+    file is missing; MemtoolsError if an artifact is not here.
     """
     settings = Settings.of(cache=cache, registries=registries)
     registry = settings.registry()
@@ -91,6 +92,8 @@ def verify(
         return check(artifact, path)
     path = Path(what)
     if path.is_dir() or not path.exists():
+        if is_path(str(what)):
+            require_file(path)
         raise ConfigError(
             f"{what} is neither a known name nor a file", hint="memtools list shows the names"
         )
@@ -147,7 +150,6 @@ def _arrays_of(
     What is read as scores or pairs has been checked already for what it must be to be read.
     """
     from memtools.estimates import schema
-    from memtools.estimates.file_formats import TABLES, recognise_format
     from memtools.estimates.score_columns import Reading
     from memtools.estimates.score_files import read_numbers
     from memtools.estimates.scores import Scores
@@ -207,7 +209,6 @@ def find_published(settings: Settings, path: Path) -> Artifact | None:
 def _kind_of_foreign(path: Path) -> tuple[str, ...]:
     """Return the kinds that an npz may be of which memtools did not write; none for others."""
     from memtools.estimates import schema
-    from memtools.estimates.file_formats import recognise_format
 
     if recognise_format(path) != "npz":
         return ()

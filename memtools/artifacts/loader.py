@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from memtools.artifacts.registry import NOT_RECORDED, Artifact
 from memtools.artifacts.settings import Settings
 from memtools.errors import ConfigError
 from memtools.estimates.about import About, Declaration
-from memtools.estimates.file_formats import FORMATS, require_file
+from memtools.estimates.file_formats import is_path, require_file
 from memtools.estimates.npz import Array
 from memtools.estimates.schema import open_arrays
 from memtools.estimates.score_columns import Reading
@@ -94,7 +93,7 @@ def load(
         if what in registry.artifacts:
             artifact = registry[what]
             return _read_published(artifact, bring(artifact, settings, USUAL), reading)
-        if not Path(what).exists() and not _is_path(what):
+        if not Path(what).exists() and not is_path(what):
             registry[what]  # which raises, and names those that are near
     path = Path(what)
     require_file(path)
@@ -109,11 +108,6 @@ def load(
 
 
 _COMPLETING = ("influence", "index")
-
-
-def _is_path(what: str) -> bool:
-    """Return whether a text that is not a name is meant to be a path."""
-    return os.sep in what or Path(what).suffix.lower()[1:] in FORMATS
 
 
 def _read_published(artifact: Artifact, path: Path, reading: Reading) -> Loaded:

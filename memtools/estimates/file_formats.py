@@ -11,6 +11,7 @@ them.
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -134,6 +135,11 @@ def require_file(path: Path) -> None:
             )
         if not path.exists():
             raise DiskError(f"{path} is missing: No such file", hint="check the path")
+
+
+def is_path(text: str) -> bool:
+    """Return whether a text that is not a known name is meant to be the path of a file."""
+    return os.sep in text or Path(text).suffix.lower()[1:] in FORMATS
 
 
 def _recognise_zip(path: Path) -> Format:

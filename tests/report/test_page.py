@@ -250,6 +250,14 @@ def test_scores_have_a_report_too(tmp_path):
     assert "Jiang" in (tmp_path / "report" / "index.html").read_text("utf-8")
 
 
+def test_scores_of_unknown_direction_are_not_called_anything(tmp_path):
+    write_report(Scores(About(), "score", np.random.default_rng(0).random(50)), tmp_path / "report")
+    summary = document(tmp_path / "report", "summary")
+    assert (summary["sign"], summary["memorization"], summary["cScore"]) == (0, False, False)
+    html = (tmp_path / "report" / "index.html").read_text("utf-8")
+    assert "feldman2020what" not in html and "not recorded" in html
+
+
 def test_missing_images_are_counted(tmp_path):
     estimates, data = shapes()
     root = tmp_path / "images" / "train"

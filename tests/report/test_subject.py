@@ -34,6 +34,18 @@ def test_ranks_put_the_most_atypical_first_in_either_direction():
     assert subject.quantity == "C-score" and not subject.atypical
 
 
+def test_without_a_direction_the_highest_come_first_and_nothing_is_called_atypical():
+    scores = Scores(About(), "score", np.array([0.5, 2, 1]))
+    subject = subject_of(scores)
+    assert (subject.sign, subject.atypical, subject.is_memorization) == (0, False, False)
+    assert subject.rank.tolist() == [2, 0, 1]
+
+
+def test_labels_that_are_not_known_of_all_make_no_classes():
+    scores = Scores(About(), "score", np.array([0.5, np.nan]), np.array([3, -1]))
+    assert subject_of(scores).labels is None
+
+
 def test_labels_come_from_the_matrices_where_the_file_has_none():
     estimates, data = shapes(labels=False, names=False)
     subject = subject_of(estimates)
