@@ -24,7 +24,8 @@ from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
 from memtools.progress import bars
-from memtools.runs.importers import Outcome, read_aux
+from memtools.runs.imported_runs import Outcome
+from memtools.runs.importers import read_aux
 from memtools.runs.record import Bits
 from memtools.tfrecords.reader import read_records
 from memtools.training.datasets import read_arrays

@@ -21,7 +21,8 @@ from memtools.checkpoints.tar_stream import Member
 from memtools.errors import BusyError, ConfigError, MemtoolsError, RecordError
 from memtools.estimates.model import ExampleIndex
 from memtools.files import disk_errors, fsync_directory
-from memtools.runs.importers import MAX_AUX, AuxImporter, Outcome, read_aux, run_of
+from memtools.runs.imported_runs import Outcome
+from memtools.runs.importers import MAX_AUX, AuxImporter, read_aux, run_of
 from memtools.runs.ordering import Ordering
 from memtools.runs.store import RunStore
 

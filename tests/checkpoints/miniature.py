@@ -12,13 +12,14 @@ RATIOS, N_RUNS, N_TRAIN, N_TEST = ("0.1", "0.5", "0.7"), 20, 50_000, 10_000
 
 
 def aux_of(rng, ratio):
-    """aux_arrays.npz of one run."""
+    """aux_arrays.npz of one run: examples differ in difficulty, as those of real data do."""
     order = rng.permutation(N_TRAIN)
     n = round(float(ratio) * N_TRAIN)
     parts = {"train": order[:n], "removed": order[n:], "test": rng.permutation(N_TEST)}
     arrays = {f"index_{name}": index for name, index in parts.items()}
     for name, index in parts.items():
-        arrays[f"correctness_{name}"] = rng.random(len(index)) < 0.8
+        ease = 1.0 if name == "train" else 0.6 + 0.4 * (index % 10) / 9
+        arrays[f"correctness_{name}"] = rng.random(len(index)) < 0.98 * ease
     stream = io.BytesIO()
     np.savez(stream, **arrays, subsample_idx=parts["train"])
     return stream.getvalue()
