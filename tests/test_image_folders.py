@@ -164,10 +164,12 @@ def test_numbers_that_are_the_same_are_refused():
         folder_kind(["01", "1", "2"])
 
 
-def test_images_beside_class_folders_are_refused(train):
+def test_images_beside_class_folders_are_left_out_with_a_note(train):
+    names = list_images(train).names
     touch(train, "a.png")
-    with pytest.raises(ConfigError, match="holds 1 images, and 3 folders of images"):
-        list_images(train)
+    listing = list_images(train)
+    assert listing.names == names
+    assert "1 images lie beside the class folders and are left out" in listing.note
 
 
 def test_folder_without_images_is_refused(tmp_path):

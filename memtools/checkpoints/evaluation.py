@@ -27,7 +27,7 @@ from memtools.progress import bars
 from memtools.runs.imported_runs import Outcome
 from memtools.runs.importers import read_aux
 from memtools.runs.record import Bits
-from memtools.tfrecords.reader import read_records
+from memtools.tfrecords.reader import naming_damage, read_records
 from memtools.training.datasets import read_arrays
 from memtools.training.step import as_float
 
@@ -134,10 +134,11 @@ def _of_arrays(source: str) -> dict[str, Batches]:
 
 def _of_records(source: str) -> dict[str, Batches]:
     def read(split: str) -> Batches:
-        records = read_records(source.removeprefix("tfrecords:"), split, batch_size=_BATCH)
-        for batch in records.as_numpy_iterator():
-            valid = batch["valid"]
-            yield batch["image"][valid], batch["label"][valid], batch["index"][valid]
+        root = source.removeprefix("tfrecords:")
+        with naming_damage(root, split):
+            for batch in read_records(root, split, batch_size=_BATCH).as_numpy_iterator():
+                valid = batch["valid"]
+                yield batch["image"][valid], batch["label"][valid], batch["index"][valid]
 
     return {"train": read("train"), "test": read("validation")}
 

@@ -69,11 +69,13 @@ class Layout:
         root: The folder.
         classes: The names of the class folders, sorted; empty for a flat folder.
         skipped: The names of the directories that are not classes, sorted.
+        n_beside: How many images lie beside the class folders; they belong to no class.
     """
 
     root: Path
     classes: tuple[str, ...]
     skipped: tuple[str, ...]
+    n_beside: int
 
 
 def list_images(root: Path, *, split: str = "", class_folders: str = "auto") -> FolderListing:
@@ -85,8 +87,8 @@ def list_images(root: Path, *, split: str = "", class_folders: str = "auto") -> 
         class_folders: How class folders are named: one of `class_folders.KINDS`.
 
     Raises:
-        ConfigError: If the root holds splits instead of classes, or no images, or images both
-            beside and in folders; or if the kind of the class folders does not fit.
+        ConfigError: If the root holds splits instead of classes, or no images; or if the kind of
+            the class folders does not fit.
         DiskError: If a folder cannot be read.
     """
     layout = read_layout(root, split=split)
@@ -129,15 +131,10 @@ def read_layout(root: Path, *, split: str = "") -> Layout:
         classes = sorted(
             name for name in directories if not is_hidden(name) and _holds_images(root / name)
         )
-    if classes and n_files:
-        raise ConfigError(
-            f"{root} holds {n_files:,} images, and {len(classes):,} folders of images"
-            f" ({_some(classes)})",
-            hint="give a folder that holds images or class folders, not both",
-        )
     if not classes and not n_files:
         raise ConfigError(f"{root} holds no images", hint="give the folder of the images")
-    return Layout(root, tuple(classes), tuple(sorted(set(directories) - set(classes))))
+    skipped = sorted(set(directories) - set(classes))
+    return Layout(root, tuple(classes), tuple(skipped), n_files if classes else 0)
 
 
 def walk_folder(folder: Path, *, deep: bool = True) -> Iterator[tuple[str, list[str], int]]:
@@ -270,6 +267,11 @@ def _notes(layout: Layout, kind: Kind | None, n_hidden: int, n_bare: int) -> Ite
         yield (
             f"{len(skipped):,} folders without images or hidden are not classes"
             f" ({_some(skipped)}); torchvision's ImageFolder counts them, or refuses empty ones"
+        )
+    if layout.n_beside:
+        yield (
+            f"{layout.n_beside:,} images lie beside the class folders and are left out, as by"
+            " torchvision's ImageFolder"
         )
     numbers = [int(name) for name in classes] if kind == "index" else []
     if numbers != sorted(numbers):

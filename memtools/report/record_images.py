@@ -104,11 +104,11 @@ def _records(
     root: Path, stored: str, labels: Array, chosen: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
     """The chosen records; AlignmentError if one has another label than the numbers say."""
-    from memtools.tfrecords.reader import read_encoded  # needs TensorFlow
+    from memtools.tfrecords.reader import naming_damage, read_encoded  # need TensorFlow
 
     mask = np.zeros(len(labels), np.bool_)
     mask[list(chosen)] = True
-    with bars("images") as show:
+    with bars("images") as show, naming_damage(root, stored):
         for n_done, record in enumerate(read_encoded(root, stored, mask=mask).as_numpy_iterator()):
             show(f"{stored} records", n_done, len(chosen))
             k, label = int(record["index"]), int(record["label"])
