@@ -43,12 +43,16 @@ def import_runs(
 ) -> None:
     """Bring runs of others into a store.
 
-    Importing the same again changes nothing. What is in a released archive, memtools checkpoints
-    aux takes out of it as it streams by.
+    Importing the same again changes nothing. Runs whose masks seem inverted, or whose outcomes
+    are not in one order, are refused, and nothing is written. What is in a released archive,
+    memtools checkpoints aux takes out of it as it streams by.
     """
     from memtools.errors import ConfigError
+    from memtools.estimates.about import ORDERS
     from memtools.runs import importers
 
+    if order not in ORDERS:
+        raise ConfigError(f"--order is {order!r}", hint=f"known orders are {', '.join(ORDERS)}")
     examples = examples_of(labels) if labels else None
     if margins or train_margins:
         if not (margins and train_margins) or len(sources) != 1:
@@ -84,9 +88,16 @@ def import_runs(
 
 
 def examples_of(path: Path) -> ExampleIndex:
-    """Labels of both splits."""
+    """Labels of both splits; ConfigError for a file without any."""
+    from memtools.errors import ConfigError
     from memtools.estimates.about import About
     from memtools.estimates.model import Estimates
     from memtools.estimates.schema import open_arrays
 
-    return Estimates(open_arrays(path), About(source=str(path))).index
+    examples = Estimates(open_arrays(path), About(source=str(path))).index
+    if examples.labels is None and examples.test_labels is None:
+        raise ConfigError(
+            f"{path} holds neither tr_labels nor tt_labels",
+            hint="write both with numpy.savez: they are the labels in the order of the runs",
+        )
+    return examples

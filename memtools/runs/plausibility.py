@@ -16,7 +16,8 @@ each run, how many examples it has, and got right, inside and outside. Every ver
 
 What these checks cannot see: outcomes of all runs in one and the same wrong order (compare the
 labels, or the accuracy by class); a part of the runs that is shuffled, among many that are not;
-fewer than 16 runs that are shuffled; masks that belong to other runs, for which `missing_gap` is the only sign.
+fewer than 16 runs that are shuffled; masks that belong to other runs, for which `missing_gap` is
+the only sign.
 """
 
 from __future__ import annotations

@@ -182,6 +182,16 @@ def test_import_with_labels_of_another_content_is_refused(tmp_path):
         imported(labels[0] / 1, labels[1])
 
 
+def test_import_refuses_unknown_orders_and_files_without_labels(tmp_path, memtools):
+    file = stacked(tmp_path / "a.npz", world(4, 60, 30))
+    command = ("import", file, "--to", tmp_path / "to", "--dataset", "x")
+    shown = memtools(*command, "--order", "mine")
+    assert shown.returncode == 2 and "--order is 'mine'" in shown.stderr
+    shown = memtools(*command, "--order", "file", "--labels", file)
+    assert shown.returncode == 2 and "neither tr_labels nor tt_labels" in shown.stderr
+    assert not (tmp_path / "to").exists()
+
+
 def test_examples_that_differ_are_refused_when_a_store_is_begun_again(tmp_path):
     store = stored(tmp_path / "a", world(4, 60, 30))
     other = ExampleIndex(About(), np.arange(60) % 5, None, np.arange(30) % 4, None)
