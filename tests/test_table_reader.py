@@ -8,7 +8,9 @@ import pyarrow.parquet
 import pytest
 
 from memtools.errors import SchemaError
-from memtools.estimates.table_reader import parse_cells, parse_values, read_table
+from memtools.estimates.json_tables import parse_values
+from memtools.estimates.table_reader import read_table
+from memtools.estimates.text_tables import parse_cells
 
 
 def table(tmp_path, content, name="t.csv"):

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from memtools.artifacts.card import write_card
-from memtools.artifacts.checker import check_meaning, read_digests
+from memtools.artifacts.checker import check_meaning
 from memtools.artifacts.croissant import Imprint, describe
 from memtools.artifacts.loader import Loaded, load
 from memtools.artifacts.manifest import builtin_registry, parse_registry, write_registry
+from memtools.artifacts.recognition import read_digests
 from memtools.artifacts.registry import NOT_RECORDED, Artifact, Part
 from memtools.errors import ConfigError, IntegrityError
 from memtools.estimates.about import About, quantity_in

@@ -12,12 +12,13 @@ file that no registry knows, that is all that can be said.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from memtools.artifacts.receipts import Receipt, read_receipt, stamp, write_receipt
-from memtools.artifacts.registry import Artifact, Registry
+from memtools.artifacts.recognition import ALGORITHMS, read_digests, recognise
+from memtools.artifacts.registry import Artifact
 from memtools.artifacts.settings import Settings
 from memtools.errors import (
     ChecksumError,
@@ -27,10 +28,7 @@ from memtools.errors import (
     SchemaError,
 )
 from memtools.estimates.file_formats import TABLES, is_path, recognise_format, require_file
-from memtools.files import digest_file, disk_errors
-from memtools.progress import bars
-
-ALGORITHMS = ("md5", "sha256", "git_blob")
+from memtools.files import digest_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,48 +178,6 @@ def _kind_of(arrays: Mapping[str, Any]) -> str:
     return "cscores" if is_c_score else kind
 
 
-def find_published(settings: Settings, path: Path) -> Artifact | None:
-    """Return the artifact that a file is a copy of, told by its size and its digest; or None.
-
-    A file whose size no artifact has is read for its digest only if an artifact of its kind has no
-    known size, and the file is not one that memtools wrote.
-    """
-    size = path.stat().st_size
-    known = [
-        artifact
-        for artifact in settings.registry().artifacts.values()
-        if artifact.kind != "checkpoints" and artifact.digests
-    ]
-    candidates = [artifact for artifact in known if artifact.total_size == size]
-    unsized = [artifact for artifact in known if artifact.total_size is None]
-    if not candidates and unsized:
-        kind = _kind_of_foreign(path)
-        candidates = [artifact for artifact in unsized if artifact.kind in kind]
-    if not candidates:
-        return None
-    digests = read_digests(path, {name for each in candidates for name in each.digests})
-    for artifact in candidates:
-        if all(digests[name] == value for name, value in artifact.digests.items()):
-            return artifact
-    return None
-
-
-def _kind_of_foreign(path: Path) -> tuple[str, ...]:
-    """Return the kinds that an npz may be of which memtools did not write; none for others."""
-    from memtools.estimates import schema
-
-    if recognise_format(path) != "npz":
-        return ()
-    arrays = schema.open_arrays(path)
-    try:
-        kind = "" if "about" in arrays else schema.kind_of(arrays)
-    except SchemaError:
-        return ()
-    finally:
-        getattr(arrays, "close", lambda: None)()
-    return ("scores", "cscores") if kind == "scores" else (kind,)
-
-
 def _check_digests(artifact: Artifact, path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """(digests of the file, those that were promised): equal where both are known."""
     earlier = read_receipt(path)
@@ -253,31 +209,6 @@ def promised(artifact: Artifact, earlier: Receipt | None) -> dict[str, str]:
     learnt = earlier.digests if earlier and earlier.proven and of_this else {}
     agree = all(learnt.get(name) == value for name, value in artifact.digests.items())
     return {**(learnt if agree else {}), **artifact.digests}
-
-
-def read_digests(path: Path, algorithms: Iterable[str]) -> dict[str, str]:
-    """Digests of a whole file, with a progress bar."""
-    with disk_errors(path), bars() as show:
-        done, total = 0, path.stat().st_size
-
-        def advance(n_bytes: int) -> None:
-            nonlocal done
-            done += n_bytes
-            show(f"reading {path.name}", done, total)
-
-        return digest_file(path, algorithms, advance=advance)
-
-
-def recognise(registry: Registry, path: Path) -> Artifact | None:
-    """The artifact that a file is a copy of: by its name, else by its content; or None."""
-    for artifact in registry.artifacts.values():
-        if artifact.file == path.name:
-            return artifact
-    digests = read_digests(path, ALGORITHMS)
-    for artifact in registry.artifacts.values():
-        if any(digests[name] == value for name, value in artifact.digests.items()):
-            return artifact
-    return None
 
 
 def wrong_size(path: Path, expected: int, actual: int) -> ChecksumError:

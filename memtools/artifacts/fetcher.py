@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memtools.artifacts.assembly import Assembly
-from memtools.artifacts.checker import ALGORITHMS, promised, read_digests
+from memtools.artifacts.checker import promised
 from memtools.artifacts.receipts import read_receipt, stamp, write_receipt
+from memtools.artifacts.recognition import ALGORITHMS, read_digests
 from memtools.artifacts.registry import Artifact
 from memtools.artifacts.settings import Settings
 from memtools.errors import BusyError, ConfigError, DiskError, IntegrityError, NetworkError

@@ -26,8 +26,9 @@ from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import HighInfluencePairs
+from memtools.estimates.parquet_tables import PARQUET_KEY
 from memtools.estimates.scores import Scores
-from memtools.estimates.table_reader import ABOUT_ENDING, PARQUET_KEY
+from memtools.estimates.text_tables import ABOUT_ENDING
 from memtools.files import appearing, disk_errors, write_atomically
 
 Columns = Mapping[str, Array]

@@ -1,0 +1,108 @@
+"""Columns out of json: a list of rows, columns by name, one number for each name, or a plain list.
+
+columns, recorded = read_json(Path("scores.json"))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memtools.errors import SchemaError
+from memtools.estimates.npz import Array
+from memtools.estimates.text_tables import parse_cells, read_text
+
+
+def read_json(path: Path) -> tuple[dict[str, Array], Any]:
+    """Return the columns of a json, and what memtools recorded in it."""
+    text = read_text(path)
+    try:
+        document = json.loads(text, object_pairs_hook=_distinct_keys)
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"{path} is not JSON: {error}", hint="write it anew") from error
+    recorded: Any = {}
+    if isinstance(document, dict) and set(document) == {"about", "rows"}:
+        recorded, document = document["about"], document["rows"]
+        if document == [] and isinstance(recorded, dict):
+            document = {name: [] for name in recorded.get("types", {})}
+    if isinstance(document, list) and document and isinstance(document[0], dict):
+        document = _columns_of_rows(path, document)
+    elif isinstance(document, list):
+        document = {_name_of_list(path, document): document}
+    elif isinstance(document, dict) and document and all(map(_is_json_number, document.values())):
+        document = {"": list(document), "score": list(document.values())}
+        document[""] = parse_cells(document[""]).tolist()
+        if not all(isinstance(key, int) for key in document[""]):
+            document["name"] = list(map(str, document.pop("")))
+    columns = document if isinstance(document, dict) else {}
+    wrong = [name for name, column in columns.items() if not isinstance(column, list)]
+    if wrong or not columns:
+        what = f"{wrong[0]!r} is not a list" if wrong else "it has no columns"
+        raise SchemaError(
+            f"{path} is not a table: {what}", hint="write a list of rows, or a list for each column"
+        )
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name!r} {len(column):,}" for name, column in columns.items())
+        raise SchemaError(f"{path}: columns differ in length: {lengths}", hint="write it anew")
+    return {name: parse_values(column) for name, column in columns.items()}, recorded
+
+
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice!r} comes twice in one object")
+    return found
+
+
+def _columns_of_rows(path: Path, rows: list[Any]) -> dict[str, list[Any]]:
+    names = list(rows[0])
+    for k, row in enumerate(rows):
+        if not isinstance(row, dict) or row.keys() != rows[0].keys():
+            raise SchemaError(
+                f"{path}: row {k + 1} has other names than row 1",
+                hint=f"each row needs {', '.join(names)}",
+            )
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _name_of_list(path: Path, values: list[Any]) -> str:
+    """Return the name for a plain list: of numbers, or of names."""
+    if all(isinstance(value, str) for value in values):
+        return "name"
+    wrong = next((k for k, value in enumerate(values) if not _is_json_number(value)), None)
+    if wrong is None:
+        return "score"
+    raise SchemaError(
+        f"{path}: item {wrong} of the list is {values[wrong]!r:.40}, not a number",
+        hint="write one number for each example, or an object for each row",
+    )
+
+
+def _is_json_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+_WRITTEN = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+
+
+def parse_values(values: Sequence[Any]) -> Array:
+    """Return values of JSON as int64, float64, bool or str where all are, else as object."""
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return np.array(values)
+    if kinds == {str}:
+        return np.array(list(values), "U")
+    if kinds <= {int} and all(abs(value) < 2**63 for value in values):
+        return np.array(values, np.int64 if values else np.float64)
+    numbers = [_WRITTEN.get(value, value) if isinstance(value, str) else value for value in values]
+    if all(map(_is_json_number, numbers)):
+        return np.array([np.nan if value is None else float(value) for value in numbers])
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column

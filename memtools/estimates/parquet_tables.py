@@ -1,0 +1,73 @@
+"""Columns out of parquet, of numbers and of text: images are not read.
+
+columns, recorded = read_parquet(Path("scores.parquet"))
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memtools.errors import MemtoolsError, SchemaError
+from memtools.estimates.json_tables import parse_values
+from memtools.estimates.npz import Array
+from memtools.estimates.text_tables import require_distinct
+from memtools.files import disk_errors
+
+PARQUET_KEY = b"memtools"
+"""The key of the metadata under which memtools records what the numbers are."""
+
+
+def read_parquet(path: Path) -> tuple[dict[str, Array], Any]:
+    """Return the columns of a parquet file, and what memtools recorded in it."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MemtoolsError(
+            f"{path}: parquet needs pyarrow, which is not installed",
+            hint="pip install 'memtools[parquet]'",
+        ) from error
+    try:
+        with disk_errors(path):
+            schema = pyarrow.parquet.read_schema(path)
+            require_distinct(path, schema.names)
+            plain = [field.name for field in schema if not _is_nested(pyarrow, field.type)]
+            table = pyarrow.parquet.read_table(path, columns=plain)
+        recorded = json.loads((schema.metadata or {}).get(PARQUET_KEY, b"{}"))
+    except (pyarrow.ArrowException, ValueError) as error:
+        raise SchemaError(
+            f"{path}: not a valid parquet file: {error}", hint="write it anew"
+        ) from error
+    columns = {}
+    for name in schema.names:
+        if name in plain:
+            columns[name] = _from_arrow(pyarrow, table[name])
+        else:
+            columns[name] = np.full(table.num_rows, None, object)
+    return columns, recorded
+
+
+def _is_nested(pyarrow: Any, kind: Any) -> bool:
+    """Return whether values are structs, lists or bytes, such as images: they are not read."""
+    types = pyarrow.types
+    return bool(types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _from_arrow(pyarrow: Any, column: Any) -> Array:
+    types = pyarrow.types
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kind = column.type
+    if types.is_string(kind) or types.is_large_string(kind):
+        values = column.to_pylist()
+        return np.array(values, "U") if column.null_count == 0 else parse_values(values)
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        if column.null_count and not types.is_floating(kind):
+            return parse_values([None if v is None else float(v) for v in column.to_pylist()])
+        found: Array = column.to_numpy()
+        return found
+    return parse_values(column.to_pylist())

@@ -1,0 +1,151 @@
+"""Columns out of csv and tsv, as spreadsheets, pandas and numpy.savetxt write them.
+
+    columns, recorded = read_csv(Path("scores.csv"))
+
+Cells become numbers only where all cells of a column are numbers. Rows are counted as a
+spreadsheet counts them: the header is row 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memtools.errors import SchemaError
+from memtools.estimates.npz import Array
+from memtools.files import disk_errors
+
+ABOUT_ENDING = ".about.json"
+"""What is added to the name of a csv for the file that records what its numbers are."""
+
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
+_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)|", re.IGNORECASE)
+_BOOLEANS = {"true": True, "false": False}
+_MISSING = {"", "nan", "na", "n/a", "null", "none"}
+
+
+def read_csv(path: Path) -> tuple[dict[str, Array], Any]:
+    """Return the columns of a csv or tsv, and what memtools recorded beside it."""
+    text = read_text(path)
+    header, rows = _split_rows(path, text)
+    names = _column_names(path, header)
+    cells = zip(*rows, strict=True) if rows else ([] for _ in names)
+    types = _recorded(path)
+    columns: dict[str, Array] = {}
+    for name, column in zip(names, cells, strict=True):
+        is_text = str(types.get("types", {}).get(name, "")).startswith(("<U", "|S"))
+        columns[name] = np.array(list(column), "U") if is_text else parse_cells(list(column))
+    return columns, types
+
+
+def _recorded(path: Path) -> Any:
+    """Return what is recorded in the file beside a csv; nothing where there is none."""
+    beside = path.with_name(path.name + ABOUT_ENDING)
+    if not beside.is_file():
+        return {}
+    try:
+        with disk_errors(beside):
+            recorded = json.loads(beside.read_text("utf-8"))
+        if isinstance(recorded, dict):
+            return recorded
+    except ValueError:
+        pass
+    raise SchemaError(f"{beside} is not what memtools writes there", hint="remove it")
+
+
+def read_text(path: Path) -> str:
+    """Return a text in UTF-8, with or without a BOM; SchemaError names the row that is not."""
+    with disk_errors(path):
+        data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SchemaError(f"{path}: row 1 is UTF-16", hint="save the file as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SchemaError(
+            f"{path}: row {line} is not UTF-8: byte 0x{data[error.start]:02x}",
+            hint="save the file as UTF-8",
+        ) from error
+
+
+def _split_rows(path: Path, text: str) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows, each as long as the header; SchemaError names the row."""
+    first = text.split("\n", 1)[0]
+    delimiter = max(",\t;", key=first.count)
+    rows: list[list[str]] = []
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise SchemaError(
+            f"{path}: a row cannot be read: {error}", hint="are its quotes and rows complete?"
+        ) from error
+    while rows and not rows[-1]:
+        rows.pop()
+    if not rows:
+        raise SchemaError(f"{path} has no rows", hint="it needs a header, and a row for each")
+    header, rows = rows[0], rows[1:]
+    width = len(header)
+    wrong = next((k for k, row in enumerate(rows) if len(row) != width), None)
+    if wrong is not None:
+        found = len(rows[wrong])
+        raise SchemaError(
+            f"{path}: row {wrong + 2} has {found} fields, and the header has {width}",
+            hint="an empty row, or a comma in a field that is not quoted? repair that row",
+        )
+    return header, rows
+
+
+def _column_names(path: Path, header: Sequence[str]) -> list[str]:
+    names = [name.strip() for name in header]
+    names[0] = names[0].lstrip("#").strip()  # as numpy.savetxt writes a header
+    numbers = [name for name in names if name and _FLOAT.fullmatch(name)]
+    is_data = len(numbers) == len(names) or not all(map(_INTEGER.fullmatch, numbers))
+    if numbers and is_data:
+        raise SchemaError(
+            f"{path}: row 1 holds {numbers[0]!r}, a number, in place of names of columns",
+            hint="add a first row with the name of each column, such as index,score",
+        )
+    require_distinct(path, names)
+    return names
+
+
+def require_distinct(path: Path, names: Sequence[str]) -> None:
+    """Raise SchemaError where two columns have one name."""
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        shown = repr(twice[0]) if twice[0] else "without a name"
+        raise SchemaError(
+            f"{path}: row 1: two columns are called {shown}", hint="give each a name of its own"
+        )
+
+
+def parse_cells(cells: Sequence[str]) -> Array:
+    """Return a column of text as int64, float64 or bool where every cell is one, else as str.
+
+    An empty cell is NaN. Digits after a leading zero are a name, not a number.
+    """
+    stripped = [cell.strip() for cell in cells]
+    if all(map(_INTEGER.fullmatch, stripped)):
+        return np.array(stripped, np.str_).astype(np.int64) if stripped else np.zeros(0)
+    lowered = [cell.lower() for cell in stripped]
+    if all(cell in _BOOLEANS for cell in lowered):
+        return np.array([_BOOLEANS[cell] for cell in lowered])
+    if all(_is_number(cell) for cell in lowered):
+        return np.array([float("nan" if cell in _MISSING else cell) for cell in lowered])
+    return np.array(list(cells), "U")
+
+
+def _is_number(cell: str) -> bool:
+    if cell in _MISSING:
+        return True
+    digits = cell.lstrip("+-")
+    padded = len(digits) > 1 and digits[0] == "0" and digits.isdigit()
+    return bool(_FLOAT.fullmatch(cell)) and not padded
