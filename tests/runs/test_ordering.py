@@ -11,6 +11,7 @@ from memtools.estimates.alignment import align
 from memtools.estimates.comparison import compare
 from memtools.estimates.listing import Listing
 from memtools.estimates.model import ExampleIndex
+from memtools.estimates.scores import Scores
 from memtools.estimates.tfds_order import tfds_ids, tfds_order
 from memtools.estimation.estimator import estimate
 from memtools.runs.ordering import Ordering, reorder
@@ -124,9 +125,9 @@ def test_numbers_in_the_order_of_tfds_are_not_mixed_with_official_ones(tfds, off
     theirs, ours = estimate([official]), estimate([tfds])
     with pytest.raises(AlignmentError, match="tfds"):
         compare(ours, theirs)
-    with pytest.raises(AlignmentError, match="tfds"):
-        align(ours, to=IDS[0])
-    with pytest.raises(AlignmentError, match="tfds"):
+    with pytest.raises(AlignmentError, match="30 numbers"):
+        align(ours, to=IDS[0])  # 30 examples are not all of CIFAR, whose order is computed
+    with pytest.raises(AlignmentError, match="30 numbers"):
         align(ours, to=np.arange(N_TRAIN) % 3, order="official")
 
 
@@ -217,3 +218,16 @@ def test_ids_of_one_split_are_not_taken_for_the_other_when_they_are_positions():
     listing = Listing(index=np.arange(3), order="official", split="test")
     with pytest.raises(AlignmentError, match="holds ids of test, not of train"):
         Ordering.of(listing, listing)
+
+
+def test_numbers_of_all_of_cifar_in_the_order_of_tfds_meet_official_data(tmp_path):
+    store = store_of_cifar(tmp_path / "0.5")
+    labels = np.arange(50_000) % 100
+    numbers = Scores(
+        About(dataset="cifar100", order="tfds", definition="mine", direction="high = typical"),
+        "score",
+        tfds_order("cifar100", "train") * 1.0,
+        store.examples.labels,
+    )
+    found = align(numbers, to=labels, order="official")
+    assert np.array_equal(numbers.values[found.position], np.arange(50_000))
