@@ -47,6 +47,21 @@ def test_an_index_of_pandas_gives_way_to_positions_that_have_a_name():
     assert roles(index=[0, 1, 2], id=[0, 1, 2], score=VALUES).position == "index"
 
 
+def test_positions_with_gaps_or_fractions_are_refused_rather_than_left_aside():
+    for wrong, words in (
+        ([0, np.nan, 2], r"column index is nan in row 3"),
+        ([0, 1.5, 2], r"column index is 1\.5 in row 3"),
+    ):
+        with pytest.raises(SchemaError, match=words):
+            roles(index=wrong, score=VALUES)
+
+
+def test_names_with_gaps_are_refused_and_images_are_no_names():
+    with pytest.raises(SchemaError, match="column filename holds names and gaps"):
+        roles(filename=np.array(["a", None, "b"], object), score=VALUES)
+    assert roles(image=np.full(3, None, object), score=VALUES).name is None
+
+
 def test_ids_of_text_are_names():
     found = roles(id=["train_00001", "train_00000", "train_00002"], score=VALUES)
     assert (found.position, found.name) == (None, "id")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import memtools
-from memtools.errors import ConfigError, DiskError, SchemaError
+from memtools.errors import AlignmentError, ConfigError, DiskError, SchemaError
 from memtools.estimates.about import About
 from memtools.estimates.comparison import compare
 from memtools.estimates.model import Estimates
@@ -154,6 +154,22 @@ def test_an_index_of_all_examples_in_another_order_sorts_everything(tmp_path):
     found = memtools.load(path)
     assert found.values.tolist() == [0.1, 0.2, 0.5] and found.labels.tolist() == [8, 9, 7]
     assert found.filenames.tolist() == ["a", "b", "c"]
+
+
+def test_a_column_that_only_counts_the_rows_tells_no_positions(tmp_path):
+    path = csv(tmp_path, "Unnamed: 0,score\n0,0.5\n1,0.1\n2,0.2\n3,1\n")
+    part = memtools.load(path, dataset="d", order="official", direction="typical")
+    assert not part.partial and "counts all 4 rows in order" in part.notes[-1]
+    whole = Scores(part.about, "score", np.arange(9.0))
+    with pytest.raises(AlignmentError, match="one has 4 values, the other 9"):
+        compare(part, whole)
+
+
+def test_an_npz_with_an_index_is_placed_by_it(tmp_path):
+    np.savez(tmp_path / "a.npz", scores=[0.5, 0.25], idx=[3, 1], labels=[7, 8])
+    found = memtools.load(tmp_path / "a.npz")
+    assert len(found) == 4 and found.partial and found.labels.tolist() == [-1, 8, -1, 7]
+    assert (found.values[1], found.values[3]) == (0.25, 0.5)
 
 
 def test_rows_with_names_keep_them_where_positions_are_missing(tmp_path):

@@ -155,13 +155,12 @@ def as_positions(values: Array, where: str, *, from_one: bool = False) -> NDArra
 
 def _find_position(columns: Mapping[str, Array], where: str, first: str | None) -> str | None:
     """Return the column of positions: of a known name, else the first if it has no name."""
-    named = [name for name in columns if name.casefold() in POSITIONS and _is_whole(columns[name])]
-    unnamed = [
-        name
-        for name in UNNAMED
-        if name in columns and _is_whole(columns[name]) and (name or first == "")
-    ]
-    candidates = named or unnamed
+    known = [name for name in columns if name.casefold() in POSITIONS]
+    known += [name for name in UNNAMED if name in columns and (name or first == "")]
+    for name in known:
+        _require_whole(columns[name], f"{where}: column {name or '(without a name)'}")
+    whole = [name for name in known if _is_whole(columns[name])]
+    candidates = [name for name in whole if name not in UNNAMED] or whole
     if not candidates:
         return None
     one = columns[candidates[0]]
@@ -177,14 +176,37 @@ def _find_position(columns: Mapping[str, Array], where: str, first: str | None) 
     return candidates[0]
 
 
+def _require_whole(values: Array, where: str) -> None:
+    """Raise SchemaError for numbers that are not positions: gaps, or fractions."""
+    if values.dtype.kind not in "fO" or not len(values) or _is_whole(values):
+        return
+    wrong = next((k for k, each in enumerate(values.tolist()) if not _is_integer(each)), None)
+    if wrong is not None and not all(each is None for each in values.tolist()):
+        raise SchemaError(
+            f"{where} is {values[wrong]!s:.40} in row {wrong + 2}, and positions are integers",
+            hint=_HINT_POSITIONS,
+        )
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
 def _find_name(columns: Mapping[str, Array], where: str) -> str | None:
     """Return the column of names: text, no two alike."""
     by_folded = {name.casefold(): name for name in columns}
     for known in NAMES:
         name = by_folded.get(known)
-        if name is None or columns[name].dtype.kind not in "US":
+        if name is None:
             continue
         values = columns[name]
+        if values.dtype.kind == "O" and any(isinstance(each, str) for each in values.tolist()):
+            raise SchemaError(
+                f"{where}: column {name} holds names and gaps",
+                hint="each example needs a name: repair the table, or remove that column",
+            )
+        if values.dtype.kind not in "US":
+            continue
         distinct, first = np.unique(values, return_index=True)
         if len(distinct) == len(values):
             return name

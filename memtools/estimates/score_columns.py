@@ -220,10 +220,14 @@ def _find_places(
             f"{path}: position {highest - 1} is beyond the {n_all:,} examples",
             hint="positions count from 0; is the table of another data set?",
         )
-    partial = bool(recorded.get("partial", False)) if "n" in recorded else n_all is None
-    places = _Places(position, highest if n_all is None else n_all, partial)
+    places = _Places(position, highest if n_all is None else n_all, n_all is None)
+    if "n" in recorded:
+        places = dataclasses.replace(places, partial=bool(recorded.get("partial", False)))
     if "n" in recorded and places.is_identity:
         return places, []
+    if reading.index is None and places.is_identity:  # pandas counts the rows of any table so
+        places = dataclasses.replace(places, partial=False)
+        return places, [f"{path}: {words} counts all {n:,} rows in order"]
     return places, [f"{path}: {n:,} values placed by {words}, at {places.n_all:,} positions"]
 
 
