@@ -380,3 +380,14 @@ def test_a_folder_of_cifar_as_png_files_is_joined_by_pixels(tmp_path):
     assert found.take(scores.values).tolist() == [7 - number for number in names]
     with pytest.raises(AlignmentError, match="have no file names, and 'a' is not an id"):
         align(scores, to=["a", "b"], reference=reference)
+
+
+def test_images_decoded_in_another_way_are_refused_with_the_decoders_named():
+    images = np.random.default_rng(4).integers(1, 255, (10, 2, 2, 3), np.uint8)
+    labels = np.arange(10)
+    scores = Scores(About(dataset="mine", order="official"), "score", np.arange(10.0), labels)
+    listing = Listing(images=images, labels=labels)
+    reference = Reference.of(listing, dataset="mine", decoder="TensorFlow 2.21")
+    with pytest.raises(AlignmentError, match="10 of 10 images have the pixels of no") as caught:
+        align(scores, to=images + 1, labels=labels, reference=reference)
+    assert "TensorFlow 2.21" in caught.value.hint

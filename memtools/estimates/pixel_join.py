@@ -35,7 +35,8 @@ def join_pixels(
 
     Raises:
         ConfigError: There is no reference.
-        AlignmentError: The reference is of other examples, or copies cannot be told apart.
+        AlignmentError: The reference is of other examples, most images are not in it, or copies
+            cannot be told apart.
     """
     if reference is None or theirs.images is None:
         raise ConfigError(
@@ -49,6 +50,14 @@ def join_pixels(
             hint="check that it is the same data set, and the same split",
         )
     found, ambiguous = _look_up(theirs.images, theirs.labels, reference)
+    n_lost = int(np.count_nonzero(found < 0)) - len(ambiguous)
+    if 2 * n_lost > len(
+        found
+    ):  # a few are other images; most are the same images otherwise decoded
+        raise AlignmentError(
+            f"{n_lost:,} of {len(found):,} images have the pixels of no example of the reference",
+            hint=reference.mismatch_hint,
+        )
     if ambiguous and not allow_missing:
         raise AlignmentError(
             f"{len(ambiguous):,} images occur more than once in the data set itself, and"
