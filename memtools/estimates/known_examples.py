@@ -28,7 +28,8 @@ class KnownExamples:
         n: How many there are; at least as many if `partial`.
         names: str or bytes [n], or None.
         labels: int [n], 0-based, or None.
-        synsets: The label of each synset, where the names of training images tell it.
+        synsets: The label of each synset, where the names of training images tell it: of the test
+            examples, whose own names do not; None for training examples.
         about: Their data set and their order.
         split: `train` or `test`.
         partial: Whether the numbers may end before the last example of the data set.
@@ -56,7 +57,9 @@ class KnownExamples:
                 hint="load the group (imagenet, cifar100), or a file with labels or names",
             )
         partial = isinstance(numbers, Scores) and numbers.partial
-        return cls(n, names, labels, _synsets(index), index.about, split, partial)
+        # The join reads synsets of training names itself, and only where a folder claims one.
+        synsets = _synsets(index) if split == "test" else None
+        return cls(n, names, labels, synsets, index.about, split, partial)
 
     def describe(self, position: int) -> str:
         """Return the name of an example for a message, or its position."""

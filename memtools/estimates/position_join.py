@@ -55,10 +55,11 @@ def join_positions(
     beyond = position >= ours.n
     if beyond.any() and not ours.partial:
         raise AlignmentError(
-            f"the data set names position {int(position.max()):,}, and there are {ours.n:,} numbers",
+            f"the data set names position {int(position.max()):,}, and there are {ours.n:,}"
+            " numbers",
             hint="check that it is the data set of these numbers, and the same split",
         )
-    return np.where(beyond, -1, position), _proof(theirs, declared, order, wanted)
+    return np.where(beyond, -1, position), _proof(theirs, order, wanted)
 
 
 def _order(theirs: Listing, declared: str) -> str:
@@ -85,7 +86,7 @@ def _require_length(ours: KnownExamples, theirs: Listing) -> None:
     )
 
 
-def _proof(theirs: Listing, declared: str, order: str, wanted: str) -> str:
+def _proof(theirs: Listing, order: str, wanted: str) -> str:
     computed = f", and the order {wanted!r} of the numbers is computed" if order != wanted else ""
     if theirs.order:
         return f"by position in the {order} order of {_name(theirs)}{computed}"
