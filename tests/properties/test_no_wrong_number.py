@@ -178,7 +178,7 @@ def data_set(case, examples, labels):
 
 
 def outcome(case, path):
-    """Return `true`, `refused`, or `declared`: wrong, by a false declaration that the proof names."""
+    """Return `true`, `refused`, or `declared`: wrong, by a false declaration that is said."""
     rng = np.random.default_rng(case.seed)
     rows, examples = changed(case.rows, rng), changed(case.examples, rng)
     labels = LABELS[examples]
