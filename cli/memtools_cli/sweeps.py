@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -165,12 +166,17 @@ def _words(spread: Spread) -> str:
 
 
 def _standard_error(store: object) -> float | None:
-    """The median over the training examples; None while it is not known."""
+    """Return the median over the training examples; None while it is not known."""
     import numpy as np
 
+    from memtools.errors import MemtoolsError
     from memtools.estimation.estimator import estimate
 
-    found = estimate([store]).standard_error  # type: ignore[list-item]
+    try:
+        found = estimate([store]).standard_error  # type: ignore[list-item]
+    except MemtoolsError as error:  # the status of runs that cannot be estimated from is shown
+        print(error, file=sys.stderr)
+        return None
     if found is None or not np.isfinite(found).any():
         return None
     return float(np.nanmedian(found))

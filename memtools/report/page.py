@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -36,7 +37,6 @@ from memtools.report.subject import subject_of
 from memtools.report.summary import facts_of, summary_of
 from memtools.report.thumbnails import Sheets
 from memtools.runs.store import RunStore
-from memtools.training.datasets import Dataset
 
 TEMPLATE = Path(__file__).parent / "template"
 _PARTS = {"index.html", "page", "data"}  # of a report that may be made again
@@ -57,7 +57,7 @@ def write_report(
     numbers: Estimates | Scores | HighInfluencePairs,
     to: Path,
     *,
-    images: str | Path | Dataset | None = None,
+    images: Any = None,
     stores: Sequence[RunStore] = (),
     figures: bool = False,
     max_images: int = MAX_IMAGES,
@@ -65,7 +65,7 @@ def write_report(
 ) -> Written:
     """Write the report of estimates or scores to a new directory.
 
-    images: a source (memtools.report.images), or arrays. stores: of the runs that the numbers were
+    images: a source (memtools.report.images), or a data set object. stores: of the runs that the numbers were
     estimated from, for their quality. figures: draw some as PDF and PNG, too. max_images:
     thumbnails that are drawn at most, 1,000 and more. over: in the place of a report that is there.
 
