@@ -65,9 +65,10 @@ def write_report(
 ) -> Written:
     """Write the report of estimates or scores to a new directory.
 
-    images: a source (memtools.report.images), or a data set object. stores: of the runs that the numbers were
-    estimated from, for their quality. figures: draw some as PDF and PNG, too. max_images:
-    thumbnails that are drawn at most, 1,000 and more. over: in the place of a report that is there.
+    images: a source (memtools.report.images), or a data set object. stores: of the runs that the
+    numbers were estimated from, for their quality. figures: draw some as PDF and PNG, too.
+    max_images: thumbnails that are drawn at most, 1,000 and more. over: in the place of a report
+    that is there.
 
     Raises DiskError for a directory that is not empty; AlignmentError for images of something else;
     ConfigError for a list of pairs, or for runs of other numbers.
