@@ -356,7 +356,7 @@ def test_verify_of_what_is_not_here_or_not_known_says_so(world: World) -> None:
     assert_fails(world.run("verify", "nothing"), 2, "nothing")
     stranger = world.tmp_path / "stranger"
     stranger.write_bytes(b"?")
-    assert_fails(world.run("verify", stranger), 5, str(stranger), "not a valid npz")
+    assert_fails(world.run("verify", stranger), 5, str(stranger), "in none of the known formats")
     assert world.n_requests == 0
 
 

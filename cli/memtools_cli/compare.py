@@ -27,10 +27,10 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A name, or a file of your own.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     direction_a: Annotated[
-        Meaning | None, typer.Option(help="What a high score of A means, if A does not say.")
+        Meaning | None, typer.Option(help="What a high score of A means, if A does not record it.")
     ] = None,
     direction_b: Annotated[
-        Meaning | None, typer.Option(help="What a high score of B means, if B does not say.")
+        Meaning | None, typer.Option(help="What a high score of B means, if B does not record it.")
     ] = None,
     column_a: Annotated[str, typer.Option(metavar="NAME", help="Column of A's scores.")] = "",
     column_b: Annotated[str, typer.Option(metavar="NAME", help="Column of B's scores.")] = "",
@@ -43,7 +43,7 @@ def compare(
         typer.Option(metavar="FILE", help="Positions of B's values, or a mask of all examples."),
     ] = None,
     dataset: Annotated[
-        str, typer.Option(metavar="NAME", help="Data set of files that do not say.")
+        str, typer.Option(metavar="NAME", help="Data set of files that record none.")
     ] = "",
     dataset_a: Annotated[str, typer.Option(metavar="NAME", help="Data set of A alone.")] = "",
     dataset_b: Annotated[str, typer.Option(metavar="NAME", help="Data set of B alone.")] = "",
@@ -51,7 +51,7 @@ def compare(
         str,
         typer.Option(
             metavar="ORDER",
-            help="Order of files that do not say: official, published, tfds, file.",
+            help="Order of files that record none: official, published, tfds, file.",
         ),
     ] = "",
     order_a: Annotated[str, typer.Option(metavar="ORDER", help="Order of A alone.")] = "",

@@ -47,22 +47,23 @@ Index = Annotated[
     ),
 ]
 Dataset = Annotated[
-    str, typer.Option(metavar="NAME", help="Data set of the numbers, if the file does not say.")
+    str,
+    typer.Option(metavar="NAME", help="Data set of the numbers, if the file does not record it."),
 ]
 Order = Annotated[
     str,
     typer.Option(
         metavar="ORDER",
-        help="Order of the examples, if the file does not say: official, published, tfds, file.",
+        help="Order of the examples, if the file records none: official, published, tfds, file.",
     ),
 ]
 Meaning = Literal["typical", "atypical"]
 Direction = Annotated[
     Meaning | None,
-    typer.Option(help="What a high number means, if the file does not say."),
+    typer.Option(help="What a high number means, if the file does not record it."),
 ]
 Definition = Annotated[
-    str, typer.Option(metavar="TEXT", help="What the numbers are, if the file does not say.")
+    str, typer.Option(metavar="TEXT", help="What the numbers are, if the file does not record it.")
 ]
 ClassFolders = Annotated[
     Literal["auto", "index", "words", "synset"],
