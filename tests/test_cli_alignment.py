@@ -153,7 +153,8 @@ def test_a_table_is_selected_from_by_its_own_positions(memtools, tmp_path):
     shown = memtools("select", tmp_path / "t.csv", *options)
     assert shown.returncode == 0 and out.read_text() == "2\n7\n", shown.stderr
     assert shown.stderr.splitlines() == [
-        f"note: {tmp_path / 't.csv'}: the scores are the column 'el2n'",
+        f"note: {tmp_path / 't.csv'}: the scores are the column 'el2n',"
+        " the labels are the column 'label'",
         f"note: {tmp_path / 't.csv'}: 3 values placed by column idx, at 8 positions",
     ]
     again = tmp_path / "again.txt"

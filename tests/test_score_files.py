@@ -165,6 +165,22 @@ def test_a_column_that_only_counts_the_rows_tells_no_positions(tmp_path):
         compare(part, whole)
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"tt_idx": None}, "tt_idx is missing"),
+        ({"tt_idx": np.array([1.5, 2])}, "tt_idx is not one number for each pair"),
+        ({"mem": np.zeros(3)}, "mem is not one number for each pair"),
+    ],
+)
+def test_pairs_that_lack_an_array_or_mix_lengths_are_refused(tmp_path, changed, words):
+    arrays = {"tr_idx": np.arange(2), "tt_idx": np.arange(2), "mem": np.ones(2), "infl": np.ones(2)}
+    arrays |= changed
+    np.savez(tmp_path / "a.npz", **{n: a for n, a in arrays.items() if a is not None})
+    with pytest.raises(SchemaError, match=words):
+        memtools.load(tmp_path / "a.npz")
+
+
 def test_an_npz_with_an_index_is_placed_by_it(tmp_path):
     np.savez(tmp_path / "a.npz", scores=[0.5, 0.25], idx=[3, 1], labels=[7, 8])
     found = memtools.load(tmp_path / "a.npz")
@@ -194,6 +210,7 @@ def test_a_column_is_asked_for_and_its_name_is_the_quantity(tmp_path):
         ({"scores": [0.5, 1.0], "labels": [1, 2]}, {}, "score"),
         ({"weights": [0.5, 1.0], "labels": [1, 2]}, {}, "weights"),
         ({"memorization": [0.5, 1.0]}, {}, "memorization"),
+        ({"arr_0": [0.5, 1.0]}, {}, "score"),
         ({"a": [0.5, 1.0], "b": [2.0, 3.0]}, {"column": "a"}, "a"),
         ({"a": [0.5, 1.0], "mem": [0.5, 1.0]}, {}, "memorization"),
         ({"scores": [0.5, 1.0], "a": [2.0, 3.0]}, {}, "score"),

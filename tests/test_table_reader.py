@@ -103,6 +103,10 @@ def test_an_empty_cell_is_nan_and_makes_a_column_float():
         ({"a.png": 0.5, "b.png": 1}, {"name": ["a.png", "b.png"], "score": [0.5, 1.0]}),
         ({"7": 0.5, "3": 1}, {"": [7, 3], "score": [0.5, 1.0]}),
         ([{"s": "Infinity"}, {"s": 1}], {"s": [np.inf, 1.0]}),
+        (
+            {"s": {"7": 0.5, "3": 1}, "n": {"7": "a", "3": "b"}},
+            {"": [7, 3], "s": [0.5, 1.0], "n": ["a", "b"]},
+        ),
     ],
 )
 def test_json_of_any_shape_is_columns(tmp_path, document, expected):
@@ -112,6 +116,11 @@ def test_json_of_any_shape_is_columns(tmp_path, document, expected):
         for name, column in columns(found).items()
     }
     assert shown == expected
+
+
+def test_json_lines_are_rows(tmp_path):
+    found = table(tmp_path, '{"s": 0.5, "id": 3}\n{"s": 1, "id": 2}\n', "t.jsonl")
+    assert columns(found) == {"s": [0.5, 1.0], "id": [3, 2]}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ it is the only column that has one of the known names, or the one that the user 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,6 +242,8 @@ def _is_whole(values: Array) -> bool:
     return bool(np.isfinite(values).all() and (values == np.floor(values)).all())
 
 
-def join_notes(*notes: Sequence[str]) -> tuple[str, ...]:
-    """Return all notes, each once."""
-    return tuple(dict.fromkeys(note for several in notes for note in several))
+def describe_roles(roles: Roles, where: str) -> str:
+    """Return a sentence that names the columns that were chosen, without that of positions."""
+    named = {"scores": roles.score, "names": roles.name, "labels": roles.label}
+    chosen = [f"the {role} are the column {name!r}" for role, name in named.items() if name]
+    return f"{where}: {', '.join(chosen)}"

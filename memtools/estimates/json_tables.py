@@ -20,10 +20,7 @@ from memtools.estimates.text_tables import parse_cells, read_text
 def read_json(path: Path) -> tuple[dict[str, Array], Any]:
     """Return the columns of a json, and what memtools recorded in it."""
     text = read_text(path)
-    try:
-        document = json.loads(text, object_pairs_hook=_distinct_keys)
-    except (ValueError, RecursionError) as error:
-        raise SchemaError(f"{path} is not JSON: {error}", hint="write it anew") from error
+    document = _parse(path, text)
     recorded: Any = {}
     if isinstance(document, dict) and set(document) == {"about", "rows"}:
         recorded, document = document["about"], document["rows"]
@@ -38,6 +35,10 @@ def read_json(path: Path) -> tuple[dict[str, Array], Any]:
         document[""] = parse_cells(document[""]).tolist()
         if not all(isinstance(key, int) for key in document[""]):
             document["name"] = list(map(str, document.pop("")))
+    elif isinstance(document, dict) and document and _is_of_pandas(document):
+        keys = list(next(iter(document.values())))
+        columns_by_name = {name: list(column.values()) for name, column in document.items()}
+        document = {"": parse_cells(keys).tolist(), **columns_by_name}
     columns = document if isinstance(document, dict) else {}
     wrong = [name for name, column in columns.items() if not isinstance(column, list)]
     if wrong or not columns:
@@ -49,6 +50,31 @@ def read_json(path: Path) -> tuple[dict[str, Array], Any]:
         lengths = ", ".join(f"{name!r} {len(column):,}" for name, column in columns.items())
         raise SchemaError(f"{path}: columns differ in length: {lengths}", hint="write it anew")
     return {name: parse_values(column) for name, column in columns.items()}, recorded
+
+
+def _parse(path: Path, text: str) -> Any:
+    """Return the document; of JSON lines the list of them."""
+    try:
+        return json.loads(text, object_pairs_hook=_distinct_keys)
+    except json.JSONDecodeError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
+            try:
+                return [json.loads(line, object_pairs_hook=_distinct_keys) for line in lines]
+            except ValueError:
+                pass
+        raise SchemaError(f"{path} is not JSON: {error}", hint="write it anew") from error
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"{path} is not JSON: {error}", hint="write it anew") from error
+
+
+def _is_of_pandas(document: dict[str, Any]) -> bool:
+    """Return whether each column holds a value for each of the same rows, as to_json writes."""
+    first = next(iter(document.values()))
+    return "" not in document and all(
+        isinstance(column, dict) and column and column.keys() == first.keys()
+        for column in document.values()
+    )
 
 
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

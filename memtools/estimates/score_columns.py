@@ -8,6 +8,7 @@ What can be read in more than one way is refused, or noted in `Scores.notes`.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ _QUANTITIES = {
     "influence": "influence",
 }
 _RESERVED = {"index", "label", "filename", *BESIDE}
+_UNNAMED = re.compile(r"(arr_)?\d*")  # what NumPy and pandas call an array without a name
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,8 +133,8 @@ def _quantity(name: str, about: About, recorded: Mapping[str, Any], reading: Rea
     known = recorded.get("quantity") or reading.quantity or _QUANTITIES.get(name.casefold())
     if known or (known := quantity_in(about.direction)):
         return str(known)
-    is_general = name.casefold() in SCORES or name.casefold() in _RESERVED or not name
-    return "score" if is_general else name
+    is_general = name.casefold() in SCORES or name.casefold() in _RESERVED
+    return "score" if is_general or _UNNAMED.fullmatch(name) else name
 
 
 def _labels(columns: Mapping[str, Array], roles: Roles) -> Array | None:

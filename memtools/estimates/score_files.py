@@ -27,6 +27,7 @@ from memtools.estimates.columns import (
     UNNAMED,
     Roles,
     choose_score,
+    describe_roles,
     find_roles,
 )
 from memtools.estimates.file_formats import TABLES, recognise_format
@@ -89,7 +90,7 @@ def from_arrays(path: Path, arrays: Mapping[str, Array], reading: Reading, about
         return _from_scores(path, arrays, reading, about)
     _require_unasked(path, reading, kind)
     about = _complete(about, reading)
-    return _pairs_of(arrays, about) if kind == "pairs" else Estimates(arrays, about)
+    return _pairs_of(path, arrays, about) if kind == "pairs" else Estimates(arrays, about)
 
 
 def _complete(about: About, reading: Reading) -> About:
@@ -113,7 +114,23 @@ def _require_unasked(path: Path, reading: Reading, what: str) -> None:
         )
 
 
-def _pairs_of(arrays: Mapping[str, Array], about: About) -> HighInfluencePairs:
+def _pairs_of(path: Path, arrays: Mapping[str, Array], about: About) -> HighInfluencePairs:
+    names = ("tr_idx", "tt_idx", "mem", "infl")
+    headers = {name: _header(arrays, name) for name in names if name in arrays}
+    wrong = next((name for name in names if name not in headers), None)
+    kinds = {name: "iu" if name.endswith("idx") else "iuf" for name in names}
+    why = "is missing"
+    if wrong is None:
+        shape = headers["tr_idx"][0]
+        fits = {
+            n: len(s) == 1 and s == shape and d.kind in kinds[n] for n, (s, d) in headers.items()
+        }
+        wrong = next((name for name in names if not fits[name]), None)
+        why = "is not one number for each pair"
+    if wrong is not None:
+        raise SchemaError(
+            f"{path}: {wrong} {why}", hint="a list of pairs has tr_idx, tt_idx, mem and infl, [n]"
+        )
     return HighInfluencePairs(
         about,
         arrays["tr_idx"].astype(np.int64, copy=False),
@@ -221,11 +238,11 @@ def _from_table(table: Table, reading: Reading, about: About | None) -> Scores |
     roles = find_roles(table.columns, where=str(table.path), column=column)
     notes: tuple[str, ...] = ()
     if not recorded:
-        notes = (f"{table.path}: the scores are the column {roles.score!r}",)
+        notes = (describe_roles(roles, str(table.path)),)
     elif reading.column and roles.score != recorded.get("quantity"):
         recorded.pop("quantity", None)
         about = dataclasses.replace(about, definition="", direction="")
-        notes = (f"{table.path}: the scores are the column {roles.score!r}",)
+        notes = (describe_roles(roles, str(table.path)),)
     return make_scores(table.path, table.columns, roles, reading, about, recorded, notes)
 
 
