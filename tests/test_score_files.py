@@ -182,6 +182,8 @@ def test_pairs_that_lack_an_array_or_mix_lengths_are_refused(tmp_path, changed, 
 
 
 def test_an_npz_with_an_index_is_placed_by_it(tmp_path):
+    np.savez(tmp_path / "u.npz", **{"Unnamed: 0": [3, 1], "scores": [0.5, 0.25]})
+    assert memtools.load(tmp_path / "u.npz").values[3] == 0.5
     np.savez(tmp_path / "a.npz", scores=[0.5, 0.25], idx=[3, 1], labels=[7, 8])
     found = memtools.load(tmp_path / "a.npz")
     assert len(found) == 4 and found.partial and found.labels.tolist() == [-1, 8, -1, 7]

@@ -83,7 +83,7 @@ def load(
         MemtoolsError: Any error of `memtools.fetch`.
     """
     declaration = Declaration(dataset, order, direction, definition)
-    reading = Reading(column, index, declaration, names)
+    reading = Reading(str(column), index, declaration, names)
     settings = Settings.of(cache=cache, registries=registries, mirror=mirror, offline=offline)
     if isinstance(what, str):
         registry = settings.registry()

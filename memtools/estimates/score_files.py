@@ -187,7 +187,7 @@ def _from_scores(path: Path, arrays: Mapping[str, Array], reading: Reading, abou
     columns = {score: arrays[score]}
     n = len(columns[score]) if columns[score].ndim else 0
     for name in arrays:
-        is_beside = name != score and name.casefold() in with_roles
+        is_beside = name != score and (name in with_roles or name.casefold() in with_roles)
         if is_beside and _header(arrays, name)[0] == (n,):
             column = arrays[name]
             columns[name] = as_text(column) if column.dtype.kind == "S" else column  # type: ignore[assignment]
