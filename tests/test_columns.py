@@ -47,6 +47,15 @@ def test_an_index_of_pandas_gives_way_to_positions_that_have_a_name():
     assert roles(index=[0, 1, 2], id=[0, 1, 2], score=VALUES).position == "index"
 
 
+def test_most_of_the_numbers_from_1_on_may_count_from_1_and_few_tell_nothing():
+    many = np.delete(np.arange(1, 51), [3, 9])
+    with pytest.raises(SchemaError, match="48 of 1 to 50, and 0 is missing; positions count from"):
+        roles(index=many, score=np.ones(48))
+    sparse, few = np.arange(1, 101, 3), np.array([1, 3])
+    for positions in (sparse, few, np.delete(np.arange(50), [3, 9]), np.arange(2, 50)):
+        assert roles(index=positions, score=np.ones(len(positions))).position == "index"
+
+
 def test_positions_with_gaps_or_fractions_are_refused_rather_than_left_aside():
     for wrong, words in (
         ([0, np.nan, 2], r"column index is nan in row 3"),

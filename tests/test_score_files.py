@@ -156,6 +156,21 @@ def test_an_index_of_all_examples_in_another_order_sorts_everything(tmp_path):
     assert found.filenames.tolist() == ["a", "b", "c"]
 
 
+def test_positions_without_0_are_obeyed_where_the_user_gives_them_too(tmp_path):
+    path = csv(tmp_path, "idx,score\n1,0.5\n2,0.25\n3,1\n")
+    with pytest.raises(SchemaError, match="holds 1 to 3; positions count from 0"):
+        memtools.load(path)
+    assert memtools.load(path, index=[1, 2, 3]).values[1:].tolist() == [0.5, 0.25, 1]
+
+
+def test_an_export_that_was_cut_counts_from_0_whatever_is_missing(tmp_path):
+    write_scores(tmp_path / "a.csv", Scores(ABOUT, "el2n", np.arange(40.0)))
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    found = memtools.load(tmp_path / "a.csv")
+    assert np.isnan(found.values[0]) and found.values[1:].tolist() == list(range(1, 40))
+
+
 def test_a_column_that_only_counts_the_rows_tells_no_positions(tmp_path):
     path = csv(tmp_path, "Unnamed: 0,score\n0,0.5\n1,0.1\n2,0.2\n3,1\n")
     part = memtools.load(path, dataset="d", order="official", direction="typical")

@@ -41,6 +41,7 @@ NAMES = (
 LABELS = ("label", "labels", "target", "targets", "fine_label", "class")
 
 _MAX_POSITION = 1 << 31
+_FEW = 20  # positions of which a missing 0 tells nothing
 _HINT_POSITIONS = "correct that column; or rename it, if it does not hold positions"
 
 
@@ -64,7 +65,12 @@ class Roles:
 
 
 def find_roles(
-    columns: Mapping[str, Array], *, where: str, column: str = "", need_score: bool = True
+    columns: Mapping[str, Array],
+    *,
+    where: str,
+    column: str = "",
+    need_score: bool = True,
+    from_one: bool = False,
 ) -> Roles:
     """Find the role of each column.
 
@@ -73,6 +79,7 @@ def find_roles(
         where: The file, for messages.
         column: The column of the scores, where the user names it.
         need_score: Whether a table without scores is refused.
+        from_one: As for `as_positions`.
 
     Raises:
         ConfigError: No column, or more than one, can be the score, or there is none of the name
@@ -82,7 +89,7 @@ def find_roles(
     """
     score = choose_score(columns, where=where, column=column) if need_score or column else None
     others = {name: values for name, values in columns.items() if name != score}
-    position = _find_position(others, where, next(iter(columns), None))
+    position = _find_position(others, where, next(iter(columns), None), from_one)
     name = _find_name({key: each for key, each in others.items() if key != position}, where)
     label, notes = _find_label(others)
     return Roles(score, position, name, label, notes)
@@ -145,15 +152,31 @@ def as_positions(values: Array, where: str, *, from_one: bool = False) -> NDArra
             f"{where}: position {found[first]} comes twice (rows {first + 2} and {second + 2})",
             hint=_HINT_POSITIONS,
         )
-    if not from_one and found.min() == 1 and found.max() == n and n > 1:
-        raise SchemaError(
-            f"{where} holds 1 to {n:,}; positions count from 0",
-            hint="subtract 1 if these are positions; rename the column if they are not",
-        )
+    if not from_one:
+        _require_zero_based(found, where)
     return found
 
 
-def _find_position(columns: Mapping[str, Array], where: str, first: str | None) -> str | None:
+def _require_zero_based(found: NDArray[np.int64], where: str) -> None:
+    """Raise SchemaError for positions that may as well count from 1.
+
+    Without 0, most of 1 to the highest is what numbers from 1 look like of which some were left
+    out. Of few positions nothing can be told.
+    """
+    n, highest = len(found), int(found.max())
+    if found.min() != 1 or n < 2 or (n < highest and (n < _FEW or n < highest / 2)):
+        return
+    held = f"1 to {n:,}" if n == highest else f"{n:,} of 1 to {highest:,}, and 0 is missing"
+    raise SchemaError(
+        f"{where} holds {held}; positions count from 0",
+        hint="subtract 1 if they count from 1; if they do not, give them as an index (--index);"
+        " rename the column if it does not hold positions",
+    )
+
+
+def _find_position(
+    columns: Mapping[str, Array], where: str, first: str | None, from_one: bool
+) -> str | None:
     """Return the column of positions: of a known name, else the first if it has no name."""
     known = [name for name in columns if name.casefold() in POSITIONS]
     known += [name for name in UNNAMED if name in columns and (name or first == "")]
@@ -172,7 +195,7 @@ def _find_position(columns: Mapping[str, Array], where: str, first: str | None) 
             hint="rename the other one, or remove it",
         )
     shown = candidates[0] or "(without a name)"
-    as_positions(one, f"{where}: column {shown}")
+    as_positions(one, f"{where}: column {shown}", from_one=from_one)
     return candidates[0]
 
 

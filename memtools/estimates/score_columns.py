@@ -201,7 +201,8 @@ def _find_places(
     """Return where the values belong, and words about it; None where they stay as they are."""
     column = None
     if roles.position is not None:
-        column = as_positions(columns[roles.position], f"{path}: column {roles.position}")
+        where = f"{path}: column {roles.position}"
+        column = as_positions(columns[roles.position], where, from_one=True)  # looked at already
     if reading.index is not None:
         position, n_all = as_index(reading.index, n)
         if column is not None and not np.array_equal(column, position):

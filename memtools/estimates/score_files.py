@@ -197,7 +197,7 @@ def _from_scores(path: Path, arrays: Mapping[str, Array], reading: Reading, abou
         recorded = {"n": n, "partial": partial}
     if "quantity" in arrays:
         recorded["quantity"] = str(arrays["quantity"])
-    roles = find_roles(columns, where=str(path), column=score)
+    roles = find_roles(columns, where=str(path), column=score, from_one=reading.index is not None)
     notes = () if score == "scores" else (f"{path}: the scores are the array {score!r}",)
     return make_scores(path, columns, roles, reading, about, recorded, notes)
 
@@ -235,7 +235,12 @@ def _from_table(table: Table, reading: Reading, about: About | None) -> Scores |
     column = reading.column
     if not column and recorded.get("quantity") in table.columns:
         column = str(recorded["quantity"])
-    roles = find_roles(table.columns, where=str(table.path), column=column)
+    roles = find_roles(
+        table.columns,
+        where=str(table.path),
+        column=column,
+        from_one=reading.index is not None or "n" in recorded,
+    )
     notes: tuple[str, ...] = ()
     if not recorded:
         notes = (describe_roles(roles, str(table.path)),)
