@@ -166,6 +166,8 @@ def test_ids_of_tfds_are_official_positions():
         align(scores, to=[*ids[1:], b"test_00003"])
     with pytest.raises(AlignmentError, match="names position 20, and there are 20 numbers"):
         align(scores, to=[*ids[1:], b"train_00020"])
+    bare = Scores(About(dataset="mine"), "score", np.arange(20.0))
+    assert np.array_equal(align(bare, to=ids, order="official").position, order)
     published = Scores(About(order="published"), "memorization", np.arange(20.0), labels)
     with pytest.raises(AlignmentError, match="numbers are in the order 'published'"):
         align(published, to=ids)
@@ -308,8 +310,11 @@ def test_numbers_of_no_recorded_order_are_joined_to_a_cifar_object_only_by_decla
         align(own, to=CIFAR100())
     found = align(own, to=subset_of(CIFAR100(), [4, 2]), order="official")
     assert found.position.tolist() == [4, 2]
-    with pytest.raises(ConfigError, match="in the order 'official', and 'tfds' was declared"):
-        align(own, to=CIFAR100(), order="tfds")
+    rows = tfds_order("cifar100", "train")
+    converted = align(own, to=subset_of(CIFAR100(), [4, 2]), order="tfds")
+    assert rows[converted.position].tolist() == [4, 2]
+    with pytest.raises(ConfigError, match="official"):
+        align(c_scores(), to=CIFAR100(), order="tfds")
 
 
 def test_45000_numbers_are_not_joined_to_50000_examples():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,25 +155,15 @@ def align_to(
     class_folders: str,
     allow_missing: bool,
 ) -> Alignment:
-    """Align numbers with the data set that the options describe.
-
-    Numbers that record no order are in the declared one. The data set is joined by what it tells
-    of its examples; by the declared order only if it tells neither positions nor ids.
-    """
+    """Align numbers with the data set that the options describe."""
     from memtools.estimates import alignment
-    from memtools.estimates.about import Declaration
     from memtools.estimates.data_sources import listing_of
-    from memtools.estimates.name_join import official_positions
     from memtools.estimates.npz import read_npy
 
     listing = None
     if to is not None:
         given = None if labels is None else read_npy(labels)
         listing = listing_of(to, given, split=split, class_folders=class_folders)
-        has_ids = listing.names is not None and official_positions(listing.names) is not None
-        if order and (has_ids or listing.order):
-            about = Declaration(order=order).complete(loaded.about, "score")
-            loaded, order = dataclasses.replace(loaded, about=about), ""
     return alignment.align(
         loaded,
         listing,

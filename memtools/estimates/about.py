@@ -87,11 +87,6 @@ def quantity_in(direction: str) -> str:
     return next((q for q in _DIRECTIONS if named in (q, _WORDS.get(q))), "")
 
 
-def same_dataset(first: str, second: str) -> bool:
-    """Return whether two names are of one data set, as in `CIFAR-100` and `cifar100`."""
-    return canonical_dataset(first) == canonical_dataset(second)
-
-
 def canonical_dataset(name: str) -> str:
     """Return the name under which memtools knows a data set; any other name as it is."""
     return _DATASETS.get(re.sub(r"[-_ ]", "", name.lower()), name)
@@ -126,7 +121,7 @@ class Declaration:
                 hint="say what a high number means: typical or atypical",
             )
 
-    def complete(self, about: About, quantity: str) -> About:
+    def complete(self, about: About, quantity: str = "score") -> About:
         """Return what is known with what the user says of it.
 
         Args:
@@ -139,7 +134,7 @@ class Declaration:
         where = about.source or "these numbers"
         for name, said in (("dataset", self.dataset), ("order", self.order)):
             recorded = getattr(about, name)
-            if said and recorded and not same_dataset(said, recorded):
+            if said and recorded and canonical_dataset(said) != canonical_dataset(recorded):
                 raise _contradiction(where, name, recorded, said)
         if self.direction and sign_of(about.direction) not in (0, sign_of(self.direction)):
             raise _contradiction(where, "direction", about.direction, self.direction)

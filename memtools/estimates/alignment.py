@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates import orders
+from memtools.estimates.about import Declaration
 from memtools.estimates.data_sources import listing_of
 from memtools.estimates.image_pixels import read_images
 from memtools.estimates.known_examples import KnownExamples
@@ -109,9 +110,10 @@ def align(
             a declared order also the labels alone; or None for all examples in that order.
         labels: int [n], if the data set does not tell them.
         split: `train` or `test`; `val` and `validation` mean `test`.
-        order: The order of the data set, declared by the user: `official`, `published`, `tfds` or
-            `file`. Then the lengths must be equal, and the labels that both sides have. Numbers
-            whose order is not recorded are taken to be in it as well.
+        order: An order that the user declares: `official`, `published`, `tfds` or `file`. It is
+            that of the data set, unless its object or its ids tell their positions, and that of
+            the numbers, if theirs is not recorded. A data set in a declared order must have all
+            examples, and equal labels where both sides have some.
         reference: The keys of the pixels of all examples.
         allow_missing: Accept examples that only one side has.
 
@@ -126,6 +128,10 @@ def align(
     side = parse_split(split)
     ours = KnownExamples.of(numbers, side)
     theirs = _all_examples(ours, order) if to is None else listing_of(to, labels, split=split)
+    theirs = _with_positions_of_ids(ours, theirs)
+    if order and theirs.order:
+        ours = dataclasses.replace(ours, about=Declaration(order=order).complete(ours.about))
+        order = ""
     _require_same_data(ours, theirs)
     position, proof = _join(ours, theirs, order, reference, allow_missing)
     inverse = _inverted(position, ours.n, theirs)
@@ -179,7 +185,8 @@ def _join(
         if pictured.images is not None:
             return join_pixels(ours, pictured, reference, allow_missing=allow_missing)
     if theirs.order:
-        return join_positions(ours, theirs, "")
+        position, proof = join_positions(ours, theirs, "")
+        return position, proof if theirs.names is None else "by the ids of TFDS"
     if theirs.names is not None:
         return _join_by_name(ours, theirs, theirs.names)
     if theirs.images is not None:
@@ -198,15 +205,25 @@ def _with_images(theirs: Listing) -> Listing:
     return dataclasses.replace(theirs, images=read_images(names))
 
 
+def _with_positions_of_ids(ours: KnownExamples, theirs: Listing) -> Listing:
+    """Return the listing with the official positions that its names are, if they are ids of TFDS.
+
+    Where the numbers name their examples by such ids, too, the names are joined as they are.
+    """
+    if theirs.names is None or theirs.order:
+        return theirs
+    if ours.names is not None and official_positions(ours.names[:1]) is not None:
+        return theirs
+    ids = official_positions(theirs.names)
+    if ids is None:
+        return theirs
+    split, index = ids
+    return dataclasses.replace(theirs, index=index, order="official", split=split)
+
+
 def _join_by_name(
     ours: KnownExamples, theirs: Listing, names: Sequence[str]
 ) -> tuple[NDArray[np.int64], str]:
-    ids = official_positions(names)
-    if ids is not None and (ours.names is None or official_positions(ours.names[:1]) is None):
-        split, index = ids
-        found = dataclasses.replace(theirs, index=index, order="official", split=split)
-        _require_same_data(ours, found)
-        return join_positions(ours, found, "")[0], "by the ids of TFDS"
     if ours.names is None:
         raise AlignmentError(
             f"the numbers have no file names, and {names[0]!r} is not an id of TFDS",
@@ -243,6 +260,7 @@ def _compare_labels(
     if theirs.labels is None or ours.labels is None:
         return "; labels were not there to be compared"
     found = np.flatnonzero(position >= 0)
+    found = found[np.asarray(ours.labels)[position[found]] >= 0]  # -1: the numbers do not tell it
     mine, other = np.asarray(ours.labels)[position[found]], theirs.labels[found]
     wrong = found[mine != other]
     if not len(wrong):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from memtools.errors import AlignmentError, ConfigError
+from memtools.errors import AlignmentError
 from memtools.estimates import orders
 from memtools.estimates.known_examples import KnownExamples
 from memtools.estimates.listing import Listing
@@ -31,16 +31,18 @@ def join_positions(
         theirs: The data set. Its `index` is used if it has one; all its examples count from 0
             otherwise.
         declared: The order that the user declares for the data set, and for the numbers if theirs
-            is not recorded; empty if the data set object tells its order.
+            is not recorded; empty if the data set itself tells its order.
 
     Returns:
         int64 [n_theirs], -1 beyond the end of partial numbers; and the proof in words.
 
     Raises:
-        ConfigError: The declared order is unknown, or contradicts the data set object.
+        ConfigError: The declared order is not an order.
         AlignmentError: The lengths differ, or the orders do.
     """
-    order = _order(theirs, declared)
+    if declared:
+        orders.require_order(declared)
+    order = declared or theirs.order
     if not ours.about.order and not declared:
         raise AlignmentError(
             f"the order of the numbers is not recorded, so they cannot be joined to {_name(theirs)}"
@@ -60,17 +62,6 @@ def join_positions(
             hint="check that it is the data set of these numbers, and the same split",
         )
     return np.where(beyond, -1, position), _proof(theirs, order, wanted)
-
-
-def _order(theirs: Listing, declared: str) -> str:
-    if declared:
-        orders.require_order(declared)
-    if declared and theirs.order and declared != theirs.order:
-        raise ConfigError(
-            f"{_name(theirs)} is in the order {theirs.order!r}, and {declared!r} was declared",
-            hint="leave the declaration out: the object tells its order",
-        )
-    return declared or theirs.order
 
 
 def _require_length(ours: KnownExamples, theirs: Listing) -> None:

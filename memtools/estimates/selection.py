@@ -243,7 +243,7 @@ def _groups(of: Scores, eligible: Array, per_class: bool) -> dict[str, Array]:
     labels = np.asarray(of.labels)
     return {
         f" of class {label}": np.flatnonzero(eligible & (labels == label))
-        for label in np.unique(labels).tolist()
+        for label in np.unique(labels[labels >= 0]).tolist()  # -1: not known
     }
 
 
