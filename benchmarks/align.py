@@ -125,9 +125,9 @@ def timed(work: Callable[[], Any], truth: Any) -> dict[str, float]:
 
 
 def memtools_way() -> dict[str, float]:
+    from memtools.alignment.alignment import align
+    from memtools.datasets.listing import Listing
     from memtools.estimates.about import About
-    from memtools.estimates.alignment import align
-    from memtools.estimates.listing import Listing
     from memtools.estimates.model import ExampleIndex
 
     names, labels, paths, theirs, truth = data()
@@ -161,9 +161,9 @@ def pandas_way() -> dict[str, float]:
 def hugging_face_way() -> dict[str, float]:
     import pyarrow
 
+    from memtools.alignment.alignment import align
+    from memtools.datasets.data_sources import listing_of  # noqa: F401 # before the clock starts
     from memtools.estimates.about import About
-    from memtools.estimates.alignment import align
-    from memtools.estimates.data_sources import listing_of  # noqa: F401 # before the clock starts
     from memtools.estimates.model import ExampleIndex
 
     names, labels, paths, theirs, truth = data()
@@ -205,7 +205,7 @@ class Dataset:
 
 
 def content_way() -> dict[str, float]:
-    from memtools.estimates.pixels import keys_of
+    from memtools.alignment.pixels import keys_of
 
     images = np.random.default_rng(0).integers(0, 256, (N_IMAGES, 32, 32, 3), np.uint8)
     return timed(lambda: len(set(keys_of(images))), N_IMAGES)

@@ -16,28 +16,28 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "align": "memtools.estimates.alignment",
-    "compare": "memtools.estimates.comparison",
+    "align": "memtools.alignment.alignment",
+    "compare": "memtools.alignment.comparison",
     "estimate": "memtools.estimation.estimator",
     "fetch": "memtools.artifacts.fetcher",
     "join": "memtools.artifacts.fetcher",
     "load": "memtools.artifacts.loader",
     "publish": "memtools.artifacts.bundle",
     "read_records": "memtools.tfrecords.reader",
-    "select": "memtools.estimates.selection",
+    "select": "memtools.alignment.selection",
     "verify": "memtools.artifacts.checker",
     "with_index": "memtools.tfrecords.reader",
 }
 
 if TYPE_CHECKING:
+    from memtools.alignment.alignment import align as align
+    from memtools.alignment.comparison import compare as compare
+    from memtools.alignment.selection import select as select
     from memtools.artifacts.bundle import publish as publish
     from memtools.artifacts.checker import verify as verify
     from memtools.artifacts.fetcher import fetch as fetch
     from memtools.artifacts.fetcher import join as join
     from memtools.artifacts.loader import load as load
-    from memtools.estimates.alignment import align as align
-    from memtools.estimates.comparison import compare as compare
-    from memtools.estimates.selection import select as select
     from memtools.estimation.estimator import estimate as estimate
     from memtools.tfrecords.reader import read_records as read_records
     from memtools.tfrecords.reader import with_index as with_index

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from memtools.alignment.comparison import ranks
 from memtools.artifacts.loader import load
 from memtools.errors import SweepError
-from memtools.estimates.comparison import ranks
 from memtools.estimates.model import Estimates
 from memtools.estimates.npz import Array
 from memtools.estimates.summary import bars, histogram

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from memtools.alignment.alignment import align
+from memtools.alignment.pixels import Reference
+from memtools.datasets.data_sources import listing_of
+from memtools.datasets.identity import identify
+from memtools.datasets.listing import Listing
+from memtools.datasets.tfds_order import tfds_order
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
-from memtools.estimates.alignment import align
-from memtools.estimates.data_sources import listing_of
-from memtools.estimates.identity import identify
-from memtools.estimates.listing import Listing
 from memtools.estimates.model import ExampleIndex
-from memtools.estimates.pixels import Reference
 from memtools.estimates.scores import Scores
-from memtools.estimates.tfds_order import tfds_order
 
 SYNSETS = ["n01440764", "n01443537", "n02102040"]
 

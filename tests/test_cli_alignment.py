@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from memtools import load
+from memtools.datasets.tfds_order import tfds_order
 from memtools.estimates.about import About, save
 from memtools.estimates.npz import Npz
-from memtools.estimates.tfds_order import tfds_order
 
 SYNSETS = ["n01440764", "n01443537"]
 

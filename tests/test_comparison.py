@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from memtools.alignment.comparison import compare
+from memtools.alignment.ranking import overlap_of_tops, ranks, spearman
 from memtools.artifacts.loader import load
+from memtools.datasets.tfds_order import tfds_order
 from memtools.errors import AlignmentError, ConfigError, SchemaError
 from memtools.estimates.about import About
-from memtools.estimates.comparison import compare
 from memtools.estimates.pairs import HighInfluencePairs
-from memtools.estimates.ranking import overlap_of_tops, ranks, spearman
 from memtools.estimates.scores import Scores
-from memtools.estimates.tfds_order import tfds_order
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -7,10 +7,10 @@ import pickle
 import numpy as np
 import pytest
 
+from memtools.datasets.data_sources import listing_of
+from memtools.datasets.image_pixels import read_images
+from memtools.datasets.names import NameColumn
 from memtools.errors import ConfigError, DiskError, IntegrityError, MemtoolsError, SchemaError
-from memtools.estimates.data_sources import listing_of
-from memtools.estimates.image_pixels import read_images
-from memtools.estimates.names import NameColumn
 
 NAMES = ["n01440764_10026.JPEG", "n01440764_3.JPEG", "n01443537_7.JPEG"]
 LABELS = [0, 0, 1]

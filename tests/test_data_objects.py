@@ -5,10 +5,10 @@ import types
 import numpy as np
 import pytest
 
+from memtools.datasets.data_sources import listing_of
+from memtools.datasets.listing import Listing, describe_positions
+from memtools.datasets.names import NameColumn
 from memtools.errors import ConfigError
-from memtools.estimates.data_sources import listing_of
-from memtools.estimates.listing import Listing, describe_positions
-from memtools.estimates.names import NameColumn
 
 arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 

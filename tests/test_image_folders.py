@@ -5,15 +5,15 @@ import os
 import numpy as np
 import pytest
 
-from memtools.errors import ConfigError
-from memtools.estimates.class_folders import (
+from memtools.datasets.class_folders import (
     as_words,
     classes_of_paths,
     folder_kind,
     misplaced,
     word_labels,
 )
-from memtools.estimates.image_folders import list_images, walk_folder
+from memtools.datasets.image_folders import list_images, walk_folder
+from memtools.errors import ConfigError
 
 SYNSETS = ["n01440764", "n01443537", "n01484850"]
 

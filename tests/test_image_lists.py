@@ -4,9 +4,9 @@ import csv
 
 import pytest
 
+from memtools.datasets.identity import identify
+from memtools.datasets.image_lists import is_kaggle_table, kaggle_names, read_text_list
 from memtools.errors import ConfigError
-from memtools.estimates.identity import identify
-from memtools.estimates.image_lists import is_kaggle_table, kaggle_names, read_text_list
 
 
 def written(tmp_path, *lines):

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memtools.errors import AlignmentError, ConfigError
-from memtools.estimates.identity import identify, synset_of
-from memtools.estimates.image_stems import parse_names, synset_codes
-from memtools.estimates.name_join import (
+from memtools.alignment.name_join import (
     class_synsets,
     join_names,
     official_positions,
     require_plausible_agreement,
 )
-from memtools.estimates.name_table import NameTable
-from memtools.estimates.names import NameColumn
+from memtools.alignment.name_table import NameTable
+from memtools.datasets.identity import identify, synset_of
+from memtools.datasets.image_stems import parse_names, synset_codes
+from memtools.datasets.names import NameColumn
+from memtools.errors import AlignmentError, ConfigError
 
 SMALL = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 SYNSETS = st.sampled_from(["n01440764", "n01443537", "n0144076", "n014407641", "N01440764"])

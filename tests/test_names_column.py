@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memtools.datasets.identity import as_names
+from memtools.datasets.names import NameColumn, concatenate
 from memtools.errors import ConfigError
-from memtools.estimates.identity import as_names
-from memtools.estimates.names import NameColumn, concatenate
 
 SMALL = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 TEXT = st.one_of(

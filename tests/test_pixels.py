@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from memtools.alignment.alignment import align
+from memtools.alignment.pixels import STORED, Reference, keys_of, read_official
+from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError, ConfigError, IntegrityError, SchemaError
 from memtools.estimates.about import About
-from memtools.estimates.alignment import align
-from memtools.estimates.listing import Listing
-from memtools.estimates.pixels import STORED, Reference, keys_of, read_official
 from memtools.estimates.scores import Scores
 
 N = 30

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import memtools
+from memtools.alignment.comparison import compare
 from memtools.errors import AlignmentError, ConfigError, DiskError, SchemaError
 from memtools.estimates.about import About
-from memtools.estimates.comparison import compare
 from memtools.estimates.model import Estimates
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.scores import Scores

@@ -7,11 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from memtools.errors import ConfigError
-from memtools.estimates.about import About
-from memtools.estimates.alignment import align
-from memtools.estimates.scores import Scores
-from memtools.estimates.selection import (
+from memtools.alignment.alignment import align
+from memtools.alignment.selection import (
     Request,
     at_least,
     at_most,
@@ -22,6 +19,9 @@ from memtools.estimates.selection import (
     select,
     top,
 )
+from memtools.errors import ConfigError
+from memtools.estimates.about import About
+from memtools.estimates.scores import Scores
 
 VALUES = np.array([0.9, 0.1, 0.5, np.nan, 0.5, 0.7, 0.1, 0.3, 1.0, 0.0])
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1])

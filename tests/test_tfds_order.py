@@ -10,14 +10,14 @@ import scipy.io
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import hashing, shuffle
 
-from memtools.errors import ConfigError
-from memtools.estimates.tfds_order import (
+from memtools.datasets.tfds_order import (
     SIZES,
     known_size,
     official_to_tfds,
     tfds_ids,
     tfds_order,
 )
+from memtools.errors import ConfigError
 
 CIFAR = ("cifar10", "cifar100", "cifar10_h", "cifar10_n", "cifar100_n")
 DISTINCT = sorted(

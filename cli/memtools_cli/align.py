@@ -22,9 +22,9 @@ from memtools_cli.options import (
 )
 
 if TYPE_CHECKING:
-    from memtools.estimates.alignment import Alignment
+    from memtools.alignment.alignment import Alignment
+    from memtools.alignment.pixels import Reference
     from memtools.estimates.model import Estimates
-    from memtools.estimates.pixels import Reference
     from memtools.estimates.scores import Scores
 
 To = Annotated[
@@ -138,7 +138,7 @@ def align(
 
 def read_reference(path: Path | None, split: str) -> Reference | None:
     """Read the keys of pixels; of a directory, make them."""
-    from memtools.estimates.pixels import Reference
+    from memtools.alignment.pixels import Reference
 
     if path is None:
         return None
@@ -156,8 +156,8 @@ def align_to(
     allow_missing: bool,
 ) -> Alignment:
     """Align numbers with the data set that the options describe."""
-    from memtools.estimates import alignment
-    from memtools.estimates.data_sources import listing_of
+    from memtools.alignment import alignment
+    from memtools.datasets.data_sources import listing_of
     from memtools.estimates.npz import read_npy
 
     listing = None
@@ -178,10 +178,10 @@ def _write(out: Path, loaded: Estimates | Scores, found: Alignment, order: str) 
     """Write the scores in the order of the data set; in an npz also the positions both ways."""
     import numpy as np
 
+    from memtools.alignment.aligned_scores import take_scores
+    from memtools.alignment.comparison import scores_of
     from memtools.errors import ConfigError
     from memtools.estimates.about import save
-    from memtools.estimates.aligned_scores import take_scores
-    from memtools.estimates.comparison import scores_of
     from memtools.estimates.tables import ENDINGS, write_scores
 
     if out.suffix.lower() not in (".npz", *ENDINGS):

@@ -13,7 +13,7 @@ from memtools_cli.options import Cache, Json, Meaning, Mirror, Names, Registries
 from memtools_cli.output import print_table
 
 if TYPE_CHECKING:
-    from memtools.estimates.comparison import Comparison
+    from memtools.alignment.comparison import Comparison
 
 _COMMON = 0.05  # the share of examples with one score from which on ties are mentioned
 
@@ -76,7 +76,7 @@ def compare(
     examples atypical, spearman_raw compares the numbers as they are. Examples are joined by file
     name, by ids, or by position within one known order. What is tied is said.
     """
-    from memtools.estimates.comparison import compare as compare_scores
+    from memtools.alignment.comparison import compare as compare_scores
 
     shared = {"cache": cache, "registry": registry, "mirror": mirror, "names": names}
     a = open_scores(
@@ -111,7 +111,7 @@ def compare(
 
 
 def _document(found: Comparison, by_class: bool) -> dict[str, Any]:
-    from memtools.estimates.ranking import most_common
+    from memtools.alignment.ranking import most_common
 
     common = [most_common(each) for each in (found.first, found.second)]
     document: dict[str, Any] = {
@@ -135,7 +135,7 @@ def _document(found: Comparison, by_class: bool) -> dict[str, Any]:
 
 
 def _print(found: Comparison, by_class: bool) -> None:
-    from memtools.estimates.ranking import most_common
+    from memtools.alignment.ranking import most_common
 
     tops = found.top_overlap
     print(f"{found.n:,} examples, {found.proof}")
@@ -168,7 +168,7 @@ def _draw(found: Comparison, sides: tuple[Any, Any], files: tuple[str, str], plo
 
     with needing("report"):
         from memtools.report import figures
-    from memtools.estimates.comparison import scores_of
+    from memtools.alignment.comparison import scores_of
 
     titles = tuple(
         f"{scores_of(side).quantity} ({Path(file).name})"

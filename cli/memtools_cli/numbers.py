@@ -33,7 +33,7 @@ def open_numbers(
 
 def open_scores(what: str | Path, **options: Any) -> Estimates | Scores:
     """Load one number for each example; of a list of pairs the memorization."""
-    from memtools.estimates.comparison import scores_of
+    from memtools.alignment.comparison import scores_of
     from memtools.estimates.pairs import HighInfluencePairs
 
     loaded = open_numbers(what, **options)

@@ -25,8 +25,8 @@ from memtools_cli.options import (
 )
 
 if TYPE_CHECKING:
-    from memtools.estimates.alignment import Alignment
-    from memtools.estimates.criteria import Criterion
+    from memtools.alignment.alignment import Alignment
+    from memtools.alignment.criteria import Criterion
     from memtools.estimates.model import Estimates
     from memtools.estimates.scores import Scores
 
@@ -100,8 +100,8 @@ def select(
     ones took. Ties go to the lower position. The manifest beside the file holds everything that
     decided it.
     """
+    from memtools.alignment import selection as kinds
     from memtools.errors import ConfigError
-    from memtools.estimates import selection as kinds
     from memtools.estimates.position_files import read_positions
 
     wanted: list[Criterion] = [
@@ -196,8 +196,8 @@ def _alignment(loaded: Estimates | Scores, asked: dict[str, Any]) -> Alignment |
 
 
 def _bin(text: str) -> Criterion:
+    from memtools.alignment.selection import quantile_bin
     from memtools.errors import ConfigError
-    from memtools.estimates.selection import quantile_bin
 
     which, slash, n_bins = text.partition("/")
     if not (slash and which.isdigit() and n_bins.isdigit()):

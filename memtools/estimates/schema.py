@@ -25,7 +25,7 @@ The published names, n_k being the size of class k:
 A file of memtools' own also has `about`; and `quantity` if its numbers are those of a
 probability or a margin in place of correctness: a margin's have no bounds. Of scores `quantity` is
 what they are; `partial` says that they may end before the last example. Where they were aligned,
-`position`, `inverse` and `found` are those of memtools.estimates.alignment.Alignment.
+`position`, `inverse` and `found` are those of memtools.alignment.alignment.Alignment.
 
 Widths of numbers are free. One array at a time is read. Source of the names: the files
 of pluskid.github.io/influence-memorization and structural-regularity.

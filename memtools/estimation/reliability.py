@@ -19,9 +19,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.alignment.comparison import correlation, spearman
 from memtools.errors import ConfigError
 from memtools.estimates.about import About
-from memtools.estimates.comparison import correlation, spearman
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
+from memtools.alignment.alignment import align
+from memtools.datasets.listing import Listing
 from memtools.errors import ConfigError
-from memtools.estimates.alignment import align
-from memtools.estimates.listing import Listing
 from memtools.estimates.npz import Array
 from memtools.report.pictures import SIDE, Images, Pictures
 from memtools.report.subject import Subject

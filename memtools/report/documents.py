@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from memtools.estimates.identity import identify
+from memtools.datasets.identity import identify
 from memtools.estimates.npz import Array
 from memtools.report.choice import Index, Row
 from memtools.report.packing import integers, numbers, positions

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from memtools.alignment.alignment import Alignment, align
+from memtools.datasets.data_sources import listing_of
+from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError, ConfigError
-from memtools.estimates.alignment import Alignment, align
-from memtools.estimates.data_sources import listing_of
-from memtools.estimates.listing import Listing
 from memtools.report.array_images import array_pictures, image_of
 from memtools.report.pictures import SIDE, Images, Pictures, opened, shrunk
 from memtools.report.subject import Subject, class_names
@@ -40,7 +40,7 @@ def open_listed(source: Any, subject: Subject) -> Images:
     """Return the images of a data set, aligned with the subject; none is read yet.
 
     Args:
-        source: What `memtools.estimates.data_sources.listing_of` takes. A folder of the folders
+        source: What `memtools.datasets.data_sources.listing_of` takes. A folder of the folders
             `train` and `val`, and a mapping of splits, have training and test images; others have
             training images only, unless a file or an official copy has both.
         subject: The numbers.

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.datasets.identity import identify, synset_of
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates import schema
 from memtools.estimates.about import About, sign_of
-from memtools.estimates.identity import identify, synset_of
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import HighInfluencePairs

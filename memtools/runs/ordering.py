@@ -5,7 +5,7 @@
     reorder(RunStore.open(Path("runs/0.7")), Path("official/0.7"), ordering)
 
 The released CIFAR runs speak of their examples in the order in which a data set of TFDS lay on the
-authors' disks. A hash gives that order (`memtools.estimates.tfds_order`). TFDS also gives each
+authors' disks. A hash gives that order (`memtools.datasets.tfds_order`). TFDS also gives each
 example an id, such as train_01234, whose number is the official position; the ids in the order of
 the runs, or the positions themselves, take precedence where they are given.
 """
@@ -21,12 +21,12 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.datasets.data_sources import listing_of
+from memtools.datasets.identity import official_position
+from memtools.datasets.tfds_order import SIZES, tfds_order
 from memtools.errors import AlignmentError, ConfigError
-from memtools.estimates.data_sources import listing_of
-from memtools.estimates.identity import official_position
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
-from memtools.estimates.tfds_order import SIZES, tfds_order
 from memtools.progress import bars
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore

@@ -59,7 +59,7 @@ def build(
     image, instead of checking its structure only. verify_source: first compare the md5 of the tar
     with the publisher's. allow_missing: accept a source that lacks images. skip: base names to
     leave out. texts: words of a synset. class_folders: how class folders are named, one of
-    `memtools.estimates.class_folders.KINDS`. A shard that has another size than `dataset.json`
+    `memtools.datasets.class_folders.KINDS`. A shard that has another size than `dataset.json`
     says is made anew.
 
     Raises RecordError for names or images that are wrong (and keeps every finished shard);

@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 from typing import Any, Self
 
+from memtools.datasets.splits import parse_split
 from memtools.errors import ConfigError, RecordError
-from memtools.estimates.splits import parse_split
 from memtools.tfrecords.storage import Store, open_store
 
 NAME = "dataset.json"

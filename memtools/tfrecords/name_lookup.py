@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from memtools.alignment.name_join import class_synsets
+from memtools.datasets.image_stems import parse_names
+from memtools.datasets.names import NameColumn
+from memtools.datasets.splits import parse_split
 from memtools.errors import ConfigError, RecordError
-from memtools.estimates.image_stems import parse_names
 from memtools.estimates.model import ExampleIndex
-from memtools.estimates.name_join import class_synsets
-from memtools.estimates.names import NameColumn
 from memtools.estimates.npz import Array
-from memtools.estimates.splits import parse_split
 
 if TYPE_CHECKING:
     import tensorflow as tf

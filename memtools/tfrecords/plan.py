@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from memtools.alignment.name_table import NameTable
+from memtools.datasets.class_folders import folder_kind, misplaced, word_labels
+from memtools.datasets.image_stems import parse_names
+from memtools.datasets.names import NameColumn
 from memtools.errors import ConfigError, RecordError
-from memtools.estimates.class_folders import folder_kind, misplaced, word_labels
-from memtools.estimates.image_stems import parse_names
 from memtools.estimates.model import ExampleIndex
-from memtools.estimates.name_table import NameTable
-from memtools.estimates.names import NameColumn
 from memtools.estimates.npz import Array
 from memtools.tfrecords.ledger import stored_split
 from memtools.tfrecords.source_listing import Listing

@@ -15,8 +15,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from memtools.datasets.image_folders import read_layout, walk_folder
 from memtools.errors import ChecksumError, ConfigError
-from memtools.estimates.image_folders import read_layout, walk_folder
 from memtools.estimates.npz import Array
 from memtools.files import digest_file, disk_errors
 from memtools.progress import bars

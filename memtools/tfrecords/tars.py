@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from memtools.datasets.class_folders import classes_of_paths
+from memtools.datasets.image_folders import is_hidden, is_junk
 from memtools.errors import ConfigError, RecordError
-from memtools.estimates.class_folders import classes_of_paths
-from memtools.estimates.image_folders import is_hidden, is_junk
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
 from memtools.tfrecords.source_listing import Listing

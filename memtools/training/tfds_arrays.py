@@ -7,7 +7,7 @@
 Rows are read shard by shard, in the sequence that TFDS stores: `as_dataset` would otherwise
 interleave blocks of 16 rows of several shards. The official order comes from the ids of the
 examples (CIFAR, SVHN), or is computed from the hash by which TFDS sorts them
-(memtools.estimates.tfds_order; checked for TFDS 3.0 to 4.9.10). TFDS stores no keys. A computed
+(memtools.datasets.tfds_order; checked for TFDS 3.0 to 4.9.10). TFDS stores no keys. A computed
 order is therefore taken only for a set that a builder of TFDS itself made, with as many examples
 as the official files; and of MNIST and FashionMNIST the first official labels must come out.
 """
@@ -27,9 +27,9 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from memtools.artifacts.settings import Settings
+from memtools.datasets.tfds_order import FIRST_LABELS, known_size, official_to_tfds
 from memtools.errors import ConfigError, RecordError
 from memtools.estimates.npz import Array
-from memtools.estimates.tfds_order import FIRST_LABELS, known_size, official_to_tfds
 from memtools.training.datasets import NONE, Dataset
 
 _log = logging.getLogger("memtools.training")

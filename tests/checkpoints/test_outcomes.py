@@ -19,6 +19,7 @@ from memtools.checkpoints import md5 as digests_that_go_on
 from memtools.checkpoints.harvest import Released, Terms
 from memtools.checkpoints.index import Index
 from memtools.checkpoints.outcomes import collect
+from memtools.datasets.tfds_order import tfds_order
 from memtools.errors import (
     BusyError,
     ChecksumError,
@@ -30,7 +31,6 @@ from memtools.errors import (
 )
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
-from memtools.estimates.tfds_order import tfds_order
 from memtools.estimation.estimator import estimate
 from memtools.files import locked
 from memtools.runs.importers import import_aux

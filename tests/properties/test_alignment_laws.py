@@ -6,14 +6,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memtools.alignment.alignment import align
+from memtools.alignment.pixels import Reference
+from memtools.alignment.selection import bottom, closest, select, top
+from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError
 from memtools.estimates.about import About
-from memtools.estimates.alignment import align
-from memtools.estimates.listing import Listing
 from memtools.estimates.model import ExampleIndex
-from memtools.estimates.pixels import Reference
 from memtools.estimates.scores import Scores
-from memtools.estimates.selection import bottom, closest, select, top
 
 SYNSETS = ["n01440764", "n01443537", "n02102040", "n02979186"]
 CASES = 10_000

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import memtools
+from memtools.alignment.comparison import scores_of
+from memtools.alignment.position_join import CAVEAT
 from memtools.errors import MemtoolsError
-from memtools.estimates.comparison import scores_of
-from memtools.estimates.position_join import CAVEAT
 
 N, N_CLASSES = 24, 3
 SYNSETS = ["n01440764", "n01443537", "n02102040"]

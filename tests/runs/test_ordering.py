@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from memtools.alignment.alignment import align
+from memtools.alignment.comparison import compare
+from memtools.datasets.listing import Listing
+from memtools.datasets.tfds_order import tfds_ids, tfds_order
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
-from memtools.estimates.alignment import align
-from memtools.estimates.comparison import compare
-from memtools.estimates.listing import Listing
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.scores import Scores
-from memtools.estimates.tfds_order import tfds_ids, tfds_order
 from memtools.estimation.estimator import estimate
 from memtools.runs.ordering import Ordering, reorder
 from memtools.runs.record import RunRecord, RunSpec

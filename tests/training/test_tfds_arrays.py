@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.image_classification.mnist import MNIST
 
+from memtools.datasets import tfds_order
 from memtools.errors import ConfigError, MemtoolsError, RecordError
-from memtools.estimates import tfds_order
 from memtools.training.tfds_arrays import class_names, read
 
 N_TRAIN, N_TEST = 600, 200

@@ -1,0 +1,1 @@
+"""Numbers meet examples: brought into one order, selected, compared."""
