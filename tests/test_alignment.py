@@ -8,15 +8,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from memtools.alignment.aligned_scores import take_scores
 from memtools.alignment.alignment import align
+from memtools.alignment.orders import same_dataset
 from memtools.alignment.pixels import Reference
+from memtools.alignment.selection import select, top
 from memtools.datasets.data_sources import listing_of
 from memtools.datasets.identity import identify
 from memtools.datasets.listing import Listing
 from memtools.datasets.tfds_order import tfds_order
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
-from memtools.estimates.model import ExampleIndex
+from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.scores import Scores
 
 SYNSETS = ["n01440764", "n01443537", "n02102040"]
@@ -396,3 +399,31 @@ def test_images_decoded_in_another_way_are_refused_with_the_decoders_named():
     with pytest.raises(AlignmentError, match="10 of 10 images have the pixels of no") as caught:
         align(scores, to=images + 1, labels=labels, reference=reference)
     assert "TensorFlow 2.21" in caught.value.hint
+
+
+def test_scores_are_not_selected_or_taken_by_an_alignment_of_test_examples():
+    labels = np.array([0, 1, 0])
+    about = About(dataset="mine", order="official", direction="high memorization = atypical")
+    arrays = {"tr_mem": np.arange(3.0), "tr_labels": labels, "tt_labels": labels}
+    estimates = Estimates(arrays, about)
+    found = align(estimates, to=labels, split="test", order="official")
+    assert (found.split, found.order) == ("test", "official")
+    with pytest.raises(ConfigError, match="3 test examples, and 3 scores of training examples"):
+        select(estimates, [top(1)], alignment=found)
+    with pytest.raises(ConfigError, match="the alignment is of test examples"):
+        take_scores(estimates.scores, found)
+
+
+def test_a_join_by_pixels_accepts_labels_that_are_not_known():
+    images = np.random.default_rng(5).integers(0, 255, (4, 2, 2, 3), np.uint8)
+    listing = Listing(images=images, labels=np.arange(4))
+    reference = Reference.of(listing, dataset="mine")
+    scores = Scores(
+        About(dataset="mine", order="official"), "score", np.arange(4.0), np.array([0, 1, -1, 3])
+    )
+    assert align(scores, to=images[::-1], reference=reference).position.tolist() == [3, 2, 1, 0]
+
+
+def test_names_of_emnist_by_torchvision_and_tfds_stand_for_one_data_set():
+    assert same_dataset("emnist/balanced", "emnist-balanced")
+    assert not same_dataset("emnist/balanced", "emnist/letters")

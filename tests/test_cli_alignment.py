@@ -241,3 +241,35 @@ def test_wrong_requests_are_two_lines_and_leave_nothing(
     assert shown.returncode == code, shown.stderr
     assert len(shown.stderr.splitlines()) == 2 and words in shown.stderr, shown.stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A score for each training example of CIFAR-10, equal to its position, in no recorded order."""
+    np.save(tmp_path / "mine.npy", np.arange(50_000.0))
+    return tmp_path / "mine.npy"
+
+
+def test_scores_aligned_to_shuffled_positions_record_no_order(memtools, mine, tmp_path):
+    positions = np.random.default_rng(0).permutation(50_000)
+    table = tmp_path / "positions.csv"
+    table.write_text("index\n" + "\n".join(map(str, positions.tolist())) + "\n")
+    declared = ("--dataset", "cifar10", "--order", "official")
+    out = tmp_path / "aligned.npz"
+    shown = memtools("align", mine, "--to", table, *declared, "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    aligned = load(out)
+    assert aligned.values.tolist() == positions.tolist()
+    assert aligned.about.order == ""  # they stand in the order of the table, which has no name
+
+
+def test_scores_aligned_to_data_of_a_known_order_record_that_order(memtools, mine, tmp_path):
+    ids = tmp_path / "ids.txt"
+    ids.write_text("".join(f"train_{k:05d}\n" for k in range(50_000)))
+    declared = ("--dataset", "cifar10", "--order", "tfds")  # that of the numbers: ids tell theirs
+    out = tmp_path / "aligned.npz"
+    shown = memtools("align", mine, "--to", ids, *declared, "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    aligned = load(out)
+    assert aligned.about.order == "official"
+    assert aligned.values[tfds_order("cifar10", "train")].tolist() == list(range(50_000))

@@ -88,6 +88,7 @@ def test_a_column_without_a_name_that_is_not_the_first_holds_no_positions():
         ([0, 5, 5], r"position 5 comes twice \(rows 3 and 4\)"),
         ([0, -1, 5], r"position -1 \(row 3\) is below 0"),
         ([0, 1, 10**12], "too large for a position"),
+        ([0, 1, 2_000_000_000], "too large for a position"),
     ],
 )
 def test_positions_that_cannot_be_are_refused(positions, words):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memtools.datasets.data_sources import listing_of
-from memtools.datasets.listing import Listing, describe_positions
+from memtools.datasets.listing import Listing
 from memtools.datasets.names import NameColumn
 from memtools.errors import ConfigError
 
@@ -186,9 +186,7 @@ def test_subsets_of_subsets_keep_official_positions():
     assert np.array_equal(listing.index, chosen)
     assert np.array_equal(listing.labels, np.array(data.targets)[chosen])
     assert listing.images[:, 0, 0, 0].tolist() == (chosen % 251).tolist()
-    assert describe_positions(listing) == (
-        "positions in torchvision CIFAR100 of 50,000, Subset of 45,000"
-    )
+    assert listing.what == "torchvision CIFAR100 of 50,000, Subset of 45,000"
     nested = listing_of(Subset(part, Tensor([7, -1])))
     assert nested.index.tolist() == [chosen[7], chosen[-1]]
     assert nested.what == "torchvision CIFAR100 of 50,000, Subset of 45,000, Subset of 2"
@@ -574,3 +572,9 @@ def test_the_hint_names_the_data_set_inside_an_unknown_object():
     with pytest.raises(ConfigError, match="is no data set that we can read") as caught:
         listing_of(holder)
     assert "its .cifar, give that" in caught.value.hint
+
+
+def test_rows_of_which_one_has_an_image_without_a_path_are_refused():
+    rows = [{"image": {"path": "a.png"}, "label": 0}, {"image": None, "label": 1}]
+    with pytest.raises(ConfigError, match="example 1 of the list of 2 rows has an image without"):
+        listing_of(rows)

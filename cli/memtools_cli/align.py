@@ -132,7 +132,7 @@ def align(
         f"missing in the data set: {len(found.missing):,}; without a number: {len(found.extra):,}"
     )
     if out is not None:
-        _write(out, loaded, found, order)
+        _write(out, loaded, found)
         print(out)
 
 
@@ -174,7 +174,7 @@ def align_to(
     )
 
 
-def _write(out: Path, loaded: Estimates | Scores, found: Alignment, order: str) -> None:
+def _write(out: Path, loaded: Estimates | Scores, found: Alignment) -> None:
     """Write the scores in the order of the data set; in an npz also the positions both ways."""
     import numpy as np
 
@@ -189,7 +189,7 @@ def _write(out: Path, loaded: Estimates | Scores, found: Alignment, order: str) 
             f"{out}: unknown ending", hint=f"choose one of .npz, {', '.join(ENDINGS)}"
         )
     scores = scores_of(loaded)
-    aligned = take_scores(scores, found, order) if len(scores) == len(found.inverse) else None
+    aligned = take_scores(scores, found) if found.split == "train" else None
     if out.suffix.lower() == ".npz":
         arrays: dict[str, Any] = {
             "position": found.position,
@@ -201,7 +201,7 @@ def _write(out: Path, loaded: Estimates | Scores, found: Alignment, order: str) 
         save(out, arrays, scores.about if aligned is None else aligned.about)
     elif aligned is None:
         raise ConfigError(
-            f"there are no scores of the {len(found.inverse):,} examples of this split",
+            f"the {len(found.inverse):,} examples of this split have no scores",
             hint="write .npz: it holds the positions",
         )
     else:

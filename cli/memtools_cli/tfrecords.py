@@ -14,7 +14,7 @@ import typer
 
 from memtools_cli import engines
 from memtools_cli.extras import needing
-from memtools_cli.options import Json, Names
+from memtools_cli.options import ClassFolders, Json, Names
 from memtools_cli.output import print_table
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ def build(
             metavar="FILE", help="Words of each class: LOC_synset_mapping.txt, or synset TAB words."
         ),
     ] = None,
-    class_folders: Annotated[
-        Literal["auto", "index", "words", "synset"],
-        typer.Option(help="What the names of class folders are: labels, words or synsets."),
-    ] = "auto",
+    class_folders: ClassFolders = "auto",
     skip_bad: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Base names to leave out, one in a line.")
     ] = None,

@@ -10,22 +10,30 @@ import dataclasses
 import numpy as np
 
 from memtools.alignment.alignment import Alignment
+from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
 
 
-def take_scores(scores: Scores, alignment: Alignment, order: str = "") -> Scores:
+def take_scores(scores: Scores, alignment: Alignment) -> Scores:
     """Return scores, and what is known of their examples, in the order of a data set.
 
     Args:
         scores: Those that were aligned.
         alignment: Their alignment.
-        order: The order of the data set, where it is one that has a name.
 
     Returns:
         Scores [n_theirs]: NaN for an example without a number, whose label is -1. File names are
-        kept only where every example has one.
+        kept only where every example has one. Their order is that of the data set, if it has one.
+
+    Raises:
+        ConfigError: The alignment is of test examples, which have no scores.
     """
+    if alignment.split != "train":
+        raise ConfigError(
+            "the alignment is of test examples, and scores are of training examples",
+            hint="align the training examples",
+        )
     position, found = alignment.position, alignment.found
 
     def take(column: Array | None, gap: int) -> Array | None:
@@ -41,7 +49,7 @@ def take_scores(scores: Scores, alignment: Alignment, order: str = "") -> Scores
     errors = scores.standard_error
     return dataclasses.replace(
         scores,
-        about=dataclasses.replace(about, order=order, doubt=doubt),
+        about=dataclasses.replace(about, order=alignment.order, doubt=doubt),
         values=alignment.take(scores.values),
         labels=take(scores.labels, -1),
         filenames=take(scores.filenames, 0) if found.all() else None,

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtools.alignment import orders
-from memtools.alignment.known_examples import KnownExamples
+from memtools.alignment.known_examples import KnownExamples, require_same_data
 from memtools.alignment.name_join import (
     join_names,
     official_positions,
@@ -30,16 +30,16 @@ from memtools.alignment.name_join import (
 from memtools.alignment.pixel_join import join_pixels
 from memtools.alignment.pixels import Reference
 from memtools.alignment.position_join import join_positions
-from memtools.alignment.wording import SHOWN, list_first
 from memtools.datasets.data_sources import listing_of
 from memtools.datasets.image_pixels import read_images
 from memtools.datasets.listing import Listing
-from memtools.datasets.splits import parse_split
+from memtools.datasets.splits import Split, parse_split
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import Declaration
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
+from memtools.wording import SHOWN, list_first
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,12 +51,16 @@ class Alignment:
         inverse: int64 [n_ours], in the data set; -1 where it has none.
         proof: How that is known, in words.
         what: What `inverse` counts in, such as `torchvision CIFAR100, Subset`.
+        order: The order in which the examples of the data set stand; empty where it has no name.
+        split: `train` or `test`: which examples were aligned.
     """
 
     position: NDArray[np.int64]
     inverse: NDArray[np.int64]
     proof: str
     what: str = "the data set"
+    order: str = ""
+    split: Split = "train"
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -129,15 +133,17 @@ def align(
     ours = KnownExamples.of(numbers, side)
     theirs = _all_examples(ours, order) if to is None else listing_of(to, labels, split=split)
     theirs = _with_positions_of_ids(ours, theirs)
+    named = _order_of(ours, theirs, order)
     if order and theirs.order:
         ours = dataclasses.replace(ours, about=Declaration(order=order).complete(ours.about))
         order = ""
-    _require_same_data(ours, theirs)
+    require_same_data(ours, theirs)
     position, proof = _join(ours, theirs, order, reference, allow_missing)
     inverse = _inverted(position, ours.n, theirs)
     by_position = bool(order or theirs.order)
     proof += _compare_labels(ours, theirs, position, renumbered=not by_position)
-    alignment = Alignment(position, inverse, proof, theirs.what or "the data set")
+    what = theirs.what or "the data set"
+    alignment = Alignment(position, inverse, proof, what, named, side)
     _require_match(alignment, ours, theirs, allow_missing)
     return alignment
 
@@ -154,20 +160,11 @@ def _all_examples(ours: KnownExamples, order: str) -> Listing:
     return Listing(index=np.arange(ours.n), what=f"{name} in the order {order!r}")
 
 
-def _require_same_data(ours: KnownExamples, theirs: Listing) -> None:
-    """Raise AlignmentError if both sides name a data set or a split, and not the same."""
-    known, other = ours.about.dataset, theirs.dataset
-    if known and other and not orders.same_dataset(known, other):
-        raise AlignmentError(
-            f"the numbers are of {known}, and the data set is {theirs.what or other}",
-            hint="align numbers and examples of one data set",
-        )
-    if theirs.split and theirs.split != ours.split:
-        raise AlignmentError(
-            f"{theirs.what or 'the data set'} holds the {theirs.split} split, and the numbers of"
-            f" the {ours.split} split were asked for",
-            hint=f'give the other split, or say split="{theirs.split}" (--split {theirs.split})',
-        )
+def _order_of(ours: KnownExamples, theirs: Listing, declared: str) -> str:
+    """Return the order in which all examples stand one after the other; "" for any other list."""
+    index, n = theirs.index, len(theirs)
+    in_sequence = index is None or np.array_equal(index, np.arange(n))
+    return theirs.order or declared if in_sequence and n >= ours.n else ""
 
 
 def _join(

@@ -11,9 +11,11 @@ from typing import Self
 
 import numpy as np
 
+from memtools.alignment import orders
 from memtools.alignment.name_join import class_synsets
+from memtools.datasets.listing import Listing
 from memtools.datasets.splits import Split
-from memtools.errors import ConfigError
+from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
@@ -67,6 +69,22 @@ class KnownExamples:
             return f"number {position}"
         name = self.names[position]
         return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def require_same_data(ours: KnownExamples, theirs: Listing) -> None:
+    """Raise AlignmentError if both sides name a data set or a split, and not the same."""
+    known, other = ours.about.dataset, theirs.dataset
+    if known and other and not orders.same_dataset(known, other):
+        raise AlignmentError(
+            f"the numbers are of {known}, and the data set is {theirs.what or other}",
+            hint="align numbers and examples of one data set",
+        )
+    if theirs.split and theirs.split != ours.split:
+        raise AlignmentError(
+            f"{theirs.what or 'the data set'} holds the {theirs.split} split, and the numbers of"
+            f" the {ours.split} split were asked for",
+            hint=f'give the other split, or say split="{theirs.split}" (--split {theirs.split})',
+        )
 
 
 def _index_of(numbers: Estimates | Scores) -> ExampleIndex:

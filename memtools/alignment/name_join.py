@@ -10,8 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,13 @@ from memtools.datasets.image_stems import parse_names, synset_codes
 from memtools.datasets.names import NameColumn
 from memtools.errors import AlignmentError
 from memtools.estimates.npz import Array
+from memtools.wording import SHOWN, list_first
 
 LEAST_SHARE = 0.5
 """The share of the smaller side that must be found; see `require_plausible_agreement`."""
 
 _Names = NameColumn | list[Any] | tuple[Any, ...]
 
-_SHOWN = 3  # culprits in a message
 _PART = 1 << 17  # names of a list that are columns at the same time
 _DIGITS = 18  # the most digits of which every number is an int64
 
@@ -66,7 +65,7 @@ def join_names(
     if len(table.repeated):
         twice = dict.fromkeys(table.names[k] for k in table.repeated.tolist())
         raise AlignmentError(
-            f"the published names come twice: {_some(twice)}",
+            f"the published names come twice: {list_first(twice)}",
             hint="repair that file",
         )
     names = theirs if isinstance(theirs, (list, tuple)) else NameColumn.of(theirs)
@@ -142,8 +141,9 @@ def official_positions(names: Any) -> tuple[str, NDArray[np.int64]] | None:
     positions = _read_ids(column, split)
     wrong = np.flatnonzero(positions < 0)
     if len(wrong):
+        shown = list_first(column[k] for k in wrong.tolist())
         raise AlignmentError(
-            f"{len(wrong):,} are not ids of {split}: {_some(column[k] for k in wrong.tolist())}",
+            f"{len(wrong):,} are not ids of {split}: {shown}",
             hint="give the ids of one split, and that split",
         )
     return split, positions
@@ -173,7 +173,7 @@ def require_plausible_agreement(positions: NDArray[np.int64], n_ours: int, their
     n_theirs = len(positions)
     if not len(found):
         raise AlignmentError(
-            f"none of the {n_theirs:,} examples has a number: {_some(theirs)}",
+            f"none of the {n_theirs:,} examples has a number: {list_first(theirs)}",
             hint="is it the data set of these numbers, and the same split?",
         )
     if len(found) >= LEAST_SHARE * min(n_ours, n_theirs):
@@ -183,8 +183,8 @@ def require_plausible_agreement(positions: NDArray[np.int64], n_ours: int, their
     raise AlignmentError(
         f"only {len(found):,} of {n_theirs:,} names are among the {n_ours:,} published ones"
         f" ({len(found) / n_theirs:.1%}), as by chance: found are"
-        f" {_some(names[k] for k in found[: _SHOWN + 1].tolist())}; not found are"
-        f" {_some(names[k] for k in unknown[: _SHOWN + 1].tolist())}",
+        f" {list_first(names[k] for k in found[: SHOWN + 1].tolist())}; not found are"
+        f" {list_first(names[k] for k in unknown[: SHOWN + 1].tolist())}",
         hint="it seems to be another data set with similar names (Tiny ImageNet?); if some of the"
         " examples are the published ones, give those alone",
     )
@@ -199,7 +199,7 @@ def _require_known_case(positions: NDArray[np.int64], names: _Names, published: 
     if len(culprits):
         raise AlignmentError(
             f"{len(culprits):,} names differ in upper and lower case only:"
-            f" {_some(stems[k] for k in culprits.tolist())}",
+            f" {list_first(stems[k] for k in culprits.tolist())}",
             hint="rename them as published",
         )
 
@@ -233,7 +233,7 @@ def _require_claims(
     if len(unknown):
         raise AlignmentError(
             f"{len(unknown):,} stand under a synset that is not known:"
-            f" {_some(_take(names, unknown[: _SHOWN + 1]))}",
+            f" {list_first(_take(names, unknown[: SHOWN + 1]))}",
             hint="is it the data set of these numbers?",
         )
     found = positions[doubtful]
@@ -241,7 +241,7 @@ def _require_claims(
     if len(wrong):
         raise AlignmentError(
             f"{len(wrong):,} stand in the folder of another class:"
-            f" {_some(_take(names, wrong[: _SHOWN + 1]))}",
+            f" {list_first(_take(names, wrong[: SHOWN + 1]))}",
             hint="put them where they belong",
         )
 
@@ -265,9 +265,3 @@ def _read_ids(names: NameColumn, split: str) -> NDArray[np.int64]:
         right &= ~within | ((digits >= ord("0")) & (digits <= ord("9")))
         numbers = np.where(within & right, 10 * numbers + (digits - ord("0")), numbers)
     return np.where(right, numbers, -1)
-
-
-def _some(culprits: Iterable[str]) -> str:
-    """Return the first few, in words."""
-    shown = list(islice(culprits, _SHOWN + 1))
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")

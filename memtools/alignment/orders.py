@@ -9,6 +9,8 @@ TFDS can be computed, for the data sets of memtools.datasets.tfds_order.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,8 +72,8 @@ def convert(index: Array, *, order: str, to: str, dataset: str, split: str) -> N
 
 
 def _plain(dataset: str) -> str:
-    """Return a data set's name without version, case, hyphens and underscores."""
-    return dataset.partition(":")[0].casefold().replace("-", "").replace("_", "")
+    """Return a data set's name without version, case, and what separates its parts."""
+    return re.sub(r"[-_/]", "", dataset.partition(":")[0].casefold())
 
 
 def _known_name(dataset: str) -> str:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from memtools.alignment import orders
 from memtools.alignment.known_examples import KnownExamples
 from memtools.alignment.pixels import Reference, keys_of
-from memtools.alignment.wording import list_first
 from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.npz import Array
+from memtools.wording import list_first
 
 
 def join_pixels(
@@ -44,16 +44,14 @@ def join_pixels(
             hint="make it once: memtools align --reference DIR --out keys.npz",
         )
     to_ours = _order_of(reference, ours)
-    if ours.labels is not None and not np.array_equal(ours.labels[to_ours], reference.labels):
+    if ours.labels is not None and _contradict(np.asarray(ours.labels)[to_ours], reference.labels):
         raise AlignmentError(
             "the labels of the reference are not those of the numbers",
             hint="check that it is the same data set, and the same split",
         )
     found, ambiguous = _look_up(theirs.images, theirs.labels, reference)
     n_lost = int(np.count_nonzero(found < 0)) - len(ambiguous)
-    if 2 * n_lost > len(
-        found
-    ):  # a few are other images; most are the same images otherwise decoded
+    if 2 * n_lost > len(found):  # a few are other images; most are the same, decoded in another way
         raise AlignmentError(
             f"{n_lost:,} of {len(found):,} images have the pixels of no example of the reference",
             hint=reference.mismatch_hint,
@@ -66,6 +64,11 @@ def join_pixels(
         )
     note = f"; {len(ambiguous):,} are ambiguous and left out" if ambiguous else ""
     return np.where(found >= 0, to_ours[found], -1), "by their pixels" + note
+
+
+def _contradict(ours: Array, theirs: Array) -> bool:
+    """Return whether known labels differ; -1 stands for a label that is not known."""
+    return bool(((ours != theirs) & (ours >= 0)).any())
 
 
 def _order_of(reference: Reference, ours: KnownExamples) -> NDArray[np.int64]:

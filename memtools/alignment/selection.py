@@ -205,9 +205,10 @@ def _own_order(of: Scores) -> str:
 
 def _allowed(within: Array | None, alignment: Alignment | None, n: int) -> NDArray[np.bool_]:
     """Which of the scores may be chosen, bool [n]."""
-    if alignment is not None and len(alignment.inverse) != n:
+    if alignment is not None and (len(alignment.inverse) != n or alignment.split != "train"):
         raise ConfigError(
-            f"an alignment of {len(alignment.inverse):,} examples, and {n:,} scores",
+            f"an alignment of {len(alignment.inverse):,} {alignment.split} examples, and"
+            f" {n:,} scores of training examples",
             hint="align these scores",
         )
     there = np.ones(n, np.bool_) if alignment is None else alignment.inverse >= 0

@@ -20,13 +20,13 @@ import numpy as np
 
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.wording import list_first
 
 Kind = Literal["synset", "index", "words"]
 KINDS = ("auto", "index", "words", "synset")
 """What `class_folders` and `--class-folders` accept; `auto` finds the kind by itself."""
 
 SYNSET = re.compile(r"n\d{8}")
-_SHOWN = 3  # folders in a message
 
 
 def folder_kind(classes: Sequence[str], declared: str = "auto") -> Kind:
@@ -58,14 +58,14 @@ def folder_kind(classes: Sequence[str], declared: str = "auto") -> Kind:
         others = sorted(set(classes) - set(names))
         if declared == kind and others:
             raise ConfigError(
-                f"{len(others):,} class folders are not named by {kind}: {_some(others)}",
+                f"{len(others):,} class folders are not named by {kind}: {list_first(others)}",
                 hint="leave out --class-folders, or move these folders",
             )
         # A few numbers among words are words ("1984"); a few words among numbers are strangers.
         if declared == "auto" and others and len(names) > len(others):
             raise ConfigError(
                 f"{len(names):,} class folders are named by {kind}, and {len(others):,} are not:"
-                f" {_some(others)}",
+                f" {list_first(others)}",
                 hint="move the folders that are not classes; or give --class-folders words",
             )
         if names and not others:
@@ -203,10 +203,6 @@ def _require_distinct(names: Sequence[str], kind: Kind) -> None:
         counts = collections.Counter(int(name) for name in names)
         twice = sorted(name for name in names if counts[int(name)] > 1)
         raise ConfigError(
-            f"several class folders are the same number: {_some(twice)}",
+            f"several class folders are the same number: {list_first(twice)}",
             hint="put their images into one folder",
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -17,7 +17,12 @@ import numpy as np
 from memtools.datasets.arrow_columns import IMAGES, columns_of, read_arrow
 from memtools.datasets.data_objects import read_object
 from memtools.datasets.example_arrays import as_labels, as_texts
-from memtools.datasets.image_lists import is_kaggle_table, kaggle_names, read_text_list
+from memtools.datasets.image_lists import (
+    KAGGLE_COLUMNS,
+    is_kaggle_table,
+    kaggle_names,
+    read_text_list,
+)
 from memtools.datasets.listing import Listing
 from memtools.datasets.split_files import read_splits
 from memtools.errors import ConfigError, MemtoolsError, SchemaError
@@ -81,7 +86,7 @@ def _read_npy(path: Path) -> Listing:
 def _read_table(path: Path, format_: Format) -> Listing:
     columns = read_table(path, format_).columns
     if is_kaggle_table(columns):
-        names = kaggle_names(*(columns[name].astype(str).tolist() for name in ("ImageId", _BOXES)))
+        names = kaggle_names(*(columns[name].astype(str).tolist() for name in KAGGLE_COLUMNS))
         return Listing(names)
     if format_ == "json" and list(columns) == ["score"] and columns["score"].dtype.kind == "i":
         return Listing(labels=columns["score"])  # a plain list of whole numbers
@@ -99,9 +104,6 @@ def _read_table(path: Path, format_: Format) -> Listing:
             f" positions ({', '.join(roles.POSITIONS[:3])}, ...), and a first row that says so",
         )
     return Listing(labels=label)
-
-
-_BOXES = "PredictionString"
 
 
 def _find_roles(columns: Mapping[str, Array], path: Path) -> roles.Roles:

@@ -54,8 +54,9 @@ def read_folder(root: Path, *, split: str = "train", class_folders: str = "auto"
     """
     copies = [root / name for name in COPIES if (root / name).is_dir()]
     if len(copies) > 1:
+        names = ", ".join(path.relative_to(root).as_posix() for path in copies)
         raise ConfigError(
-            f"{root} holds {len(copies)} data sets: {', '.join(p.name for p in copies)}",
+            f"{root} holds {len(copies)} data sets: {names}",
             hint=f"give one of them, for example {copies[0]}",
         )
     copy = copies[0] if copies else root

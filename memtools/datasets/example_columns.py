@@ -86,11 +86,21 @@ def read_rows(rows: Sequence[Any], what: str) -> Listing:
                 f"some rows of {what} have no {name!r}", hint="give rows of one kind"
             ) from error
         if isinstance(values[0], Mapping) and values[0].get(_PATH):
-            name, values = "path", [each.get(_PATH) for each in values]
+            name, values = _PATH, [_path_of(each, k, what) for k, each in enumerate(values)]
         columns[name] = values
     if not columns:
         columns = dict(first)  # for the message
     return read_columns(columns, what)
+
+
+def _path_of(image: Any, k: int, what: str) -> Any:
+    """Return the path of an image of Hugging Face; ConfigError for a row without one."""
+    if isinstance(image, Mapping) and image.get(_PATH):
+        return image[_PATH]
+    raise ConfigError(
+        f"example {k} of the {what} has an image without a path, and others have one",
+        hint="give every example a name, or leave those without one out",
+    )
 
 
 def _is_names(name: str, column: Any) -> bool:

@@ -23,6 +23,7 @@ from memtools.datasets.identity import identify, synset_of
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
+from memtools.wording import list_first
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """Extensions of images, in any case: those of torchvision."""
@@ -32,10 +33,9 @@ _NOT_CLASSES = {
     "system volume information",
 }
 _NOT_IMAGES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
-_TRAIN = ("train", "training")
-_TEST = ("val", "validation", "valid", "test", "testing")
+TRAIN_FOLDERS = ("train", "training")
+TEST_FOLDERS = ("val", "validation", "valid", "test", "testing")
 _KAGGLE = ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")
-_SHOWN = 3  # folders in a note
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -223,8 +223,8 @@ def _require_one_split(root: Path, directories: Sequence[str], split: str) -> No
     if base != root:
         directories = _subfolders(base)
     visible = {name.lower(): name for name in directories if not is_hidden(name)}
-    trains = [visible[name] for name in _TRAIN if name in visible]
-    tests = [visible[name] for name in _TEST if name in visible]
+    trains = [visible[name] for name in TRAIN_FOLDERS if name in visible]
+    tests = [visible[name] for name in TEST_FOLDERS if name in visible]
     if base == root and not (trains or tests):
         return
     only_splits = len(trains) + len(tests) == len(visible)
@@ -235,7 +235,7 @@ def _require_one_split(root: Path, directories: Sequence[str], split: str) -> No
     wanted = {"train": trains, "test": tests}.get(split) or trains[:1] + tests[:1]
     proposed = " or ".join(str(base / name) for name in wanted[: 1 if split else 2])
     raise ConfigError(
-        f"{root} holds {_some([*trains, *tests]) or 'ImageNet as Kaggle packs it'}:"
+        f"{root} holds {list_first([*trains, *tests]) or 'ImageNet as Kaggle packs it'}:"
         " its folders are not classes",
         hint=f"did you mean {proposed or base / 'train'}?",
     )
@@ -266,7 +266,8 @@ def _notes(layout: Layout, kind: Kind | None, n_hidden: int, n_bare: int) -> Ite
     if classes and skipped:
         yield (
             f"{len(skipped):,} folders without images or hidden are not classes"
-            f" ({_some(skipped)}); torchvision's ImageFolder counts them, or refuses empty ones"
+            f" ({list_first(skipped)}); torchvision's ImageFolder counts them, or refuses empty"
+            " ones"
         )
     if layout.n_beside:
         yield (
@@ -288,7 +289,3 @@ def _notes(layout: Layout, kind: Kind | None, n_hidden: int, n_bare: int) -> Ite
         )
     if n_bare:
         yield f"{n_bare:,} images have no extension; torchvision's ImageFolder leaves them out"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -67,11 +67,6 @@ class Listing:
         )
 
 
-def describe_positions(listing: Listing) -> str:
-    """Return what the positions of a selection count in, for messages and manifests."""
-    return f"positions in {listing.what or f'the given data set of {len(listing):,}'}"
-
-
 def concatenate(parts: Sequence[Listing]) -> Listing:
     """Return the examples of several listings, one after the other.
 

@@ -150,10 +150,12 @@ class NameColumn(Sequence[str]):
         width = np.dtype(np.int64 if kind.startswith("large_") else np.int32)
         counted = np.frombuffer(offsets, width)[names.offset : names.offset + len(names) + 1]
         bounds = counted.astype(np.int64)
-        empty = np.zeros(0, np.uint8)
-        return cls(
-            empty if data is None else np.frombuffer(data, np.uint8), bounds[:-1], bounds[1:]
-        )
+        if data is None:
+            return cls(np.zeros(0, np.uint8), bounds[:-1], bounds[1:])
+        # A slice shares the buffer of the whole: its own part, so that slices are joined in their
+        # own size.
+        own = np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
+        return cls(own, bounds[:-1] - bounds[0], bounds[1:] - bounds[0])
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from memtools.datasets.listing import Listing
-from memtools.errors import ConfigError, IntegrityError
+from memtools.errors import ConfigError, IntegrityError, MemtoolsError
 from memtools.estimates.npz import Array
 from memtools.files import disk_errors
 
@@ -151,7 +151,7 @@ def _pickled(path: Path) -> Listing:
         data = document[b"data"]
         labels = document.get(b"fine_labels", document.get(b"labels"))
         return Listing(images=_planes(data), labels=np.array(labels, np.int64))
-    except IntegrityError:
+    except MemtoolsError:
         raise
     except Exception as error:  # a damaged pickle may raise anything
         raise IntegrityError(

@@ -40,7 +40,7 @@ NAMES = (
 """Names of columns of file names, in the order in which they are preferred."""
 LABELS = ("label", "labels", "target", "targets", "fine_label", "class")
 
-_MAX_POSITION = 1 << 31
+_MAX_POSITION = 1 << 27  # scores of so many take a gigabyte
 _FEW = 20  # positions of which a missing 0 tells nothing
 _HINT_POSITIONS = "correct that column; or rename it, if it does not hold positions"
 

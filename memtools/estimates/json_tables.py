@@ -5,6 +5,7 @@ columns, recorded = read_json(Path("scores.json"))
 
 from __future__ import annotations
 
+import collections
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,8 +81,8 @@ def _is_of_pandas(document: dict[str, Any]) -> bool:
 def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = collections.Counter(name for name, _ in pairs)
+        twice = next(name for name, n in counts.items() if n > 1)
         raise ValueError(f"the name {twice!r} comes twice in one object")
     return found
 

@@ -8,6 +8,7 @@ spreadsheet counts them: the header is row 1.
 
 from __future__ import annotations
 
+import collections
 import csv
 import io
 import json
@@ -119,7 +120,7 @@ def _column_names(path: Path, header: Sequence[str]) -> list[str]:
 
 def require_distinct(path: Path, names: Sequence[str]) -> None:
     """Raise SchemaError where two columns have one name."""
-    twice = sorted({name for name in names if list(names).count(name) > 1})
+    twice = sorted(name for name, n in collections.Counter(names).items() if n > 1)
     if twice:
         shown = repr(twice[0]) if twice[0] else "without a name"
         raise SchemaError(

@@ -21,14 +21,13 @@ from PIL import Image
 
 from memtools.alignment.alignment import Alignment, align
 from memtools.datasets.data_sources import listing_of
+from memtools.datasets.image_folders import TEST_FOLDERS, TRAIN_FOLDERS
 from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError, ConfigError
 from memtools.report.array_images import array_pictures, image_of
 from memtools.report.pictures import SIDE, Images, Pictures, opened, shrunk
 from memtools.report.subject import Subject, class_names
 
-_TRAIN = ("train", "training")
-_TEST = ("val", "validation", "valid", "test", "testing")
 _PROBED = 16  # names of which one must be a file
 _KEYS = ("image", "img", "picture")
 _HINT = "give the data set without its transform: transform=None"
@@ -67,14 +66,14 @@ def _splits_of(source: Any) -> tuple[Any, Any]:
     """Return the training and the test part of a source; None where it has no test part."""
     if isinstance(source, Path) and source.is_dir():
         folders = {path.name.lower(): path for path in source.iterdir() if path.is_dir()}
-        train = [folders[name] for name in _TRAIN if name in folders]
-        tests = [folders[name] for name in _TEST if name in folders]
+        train = [folders[name] for name in TRAIN_FOLDERS if name in folders]
+        tests = [folders[name] for name in TEST_FOLDERS if name in folders]
         return (train[0], next(iter(tests), None)) if train else (source, None)
     if isinstance(source, Mapping):
         parts = {str(name).lower(): part for name, part in source.items()}
-        train = [parts[name] for name in _TRAIN if name in parts]
-        tests = [parts[name] for name in ("test", *_TEST) if name in parts]
-        if train and {*parts} <= {*_TRAIN, *_TEST}:
+        train = [parts[name] for name in TRAIN_FOLDERS if name in parts]
+        tests = [parts[name] for name in ("test", *TEST_FOLDERS) if name in parts]
+        if train and {*parts} <= {*TRAIN_FOLDERS, *TEST_FOLDERS}:
             return train[0], next(iter(tests), None)
     return source, None
 

@@ -24,6 +24,7 @@ from memtools.errors import ConfigError, RecordError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
+from memtools.runs.example_checks import check_examples
 from memtools.runs.plausibility import OutcomeCounts, require_plausible, require_ratio
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
@@ -155,8 +156,9 @@ class Importer:
     def _begin(self, outcome: Outcome) -> OutcomeCounts:
         """Return the counts of the store's own runs, if there are any."""
         self._sizes = len(outcome.mask), len(outcome.test_correct)
-        counts = OutcomeCounts(*self._sizes, self._examples.labels, self._examples.test_labels)
         own = self._sweep(self._ratio or 0.0, self._sizes)
+        check_examples(self._examples, *self._sizes, str(self._root))
+        counts = OutcomeCounts(*self._sizes, self._examples.labels, self._examples.test_labels)
         if (self._root / "sweep.toml").exists():
             there = RunStore.open(self._root)
             ratio = there.sweep.ratio if self._ratio is None else self._ratio

@@ -21,7 +21,7 @@ from memtools.estimates.npz import Array
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# The steps of estimates.identity.identify, as regular expressions of RE2.
+# The steps of datasets.identity.identify, as regular expressions of RE2.
 _EXTENSION = r"\.(?i:jpe?g|png|ppm|bmp|pgm|tiff?|webp)$"
 _SUFFIX = r"^(.*_.*)_(n\d{8})$"
 _FOLDER = r"^(?:.*/)?(n\d{8})/[^/]*$"

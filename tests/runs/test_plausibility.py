@@ -215,3 +215,12 @@ def test_add_compares_margins_and_probabilities_too(store, run):
     for each in (other, record):
         with pytest.raises(BusyError, match="another result of run 1"):
             store.add(each)
+
+
+@pytest.mark.parametrize("labels", [np.zeros((400, 1), int), np.zeros(400)])
+def test_labels_of_another_kind_are_refused_before_a_run_is_counted(tmp_path, labels):
+    file = stacked(tmp_path / "a.npz", world(4))
+    examples = ExampleIndex(About(), labels, None, None, None)
+    with pytest.raises(ConfigError, match="training labels"):
+        import_stacked([file], tmp_path / "to", dataset="x", order="file", examples=examples)
+    assert not (tmp_path / "to").exists()
