@@ -231,7 +231,7 @@ def test_labels_of_another_length_or_kind_are_refused(imagenet):
     names = imagenet.filenames.tolist()
     with pytest.raises(ConfigError, match="11 and 12 names, labels or images"):
         align(imagenet, to=names, labels=np.zeros(11, int))
-    with pytest.raises(ConfigError, match="these are no labels"):
+    with pytest.raises(ConfigError, match="these are not labels"):
         align(imagenet, to=names, labels=["a"] * 12)
     with pytest.raises(AlignmentError, match=r"of 12 labels disagree: n0\d+_\d+\.JPEG is \d there"):
         align(imagenet, to=names, labels=np.roll(imagenet.labels, 1))

@@ -245,7 +245,7 @@ def test_wrong_requests_are_two_lines_and_leave_nothing(
 
 @pytest.fixture
 def mine(tmp_path):
-    """A score for each training example of CIFAR-10, equal to its position, in no recorded order."""
+    """A score for each training example of CIFAR-10: its position; the order is not recorded."""
     np.save(tmp_path / "mine.npy", np.arange(50_000.0))
     return tmp_path / "mine.npy"
 

@@ -77,9 +77,9 @@ def test_a_column_of_positions_without_names_is_the_index(tmp_path):
 
 
 def test_tables_without_examples_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="is no list of examples: its columns are loss, epoch"):
+    with pytest.raises(ConfigError, match="is not a list of examples: its columns are loss, epoch"):
         listing_of(write(tmp_path / "a.csv", "loss,epoch\n0.5,x\n0.25,y\n"))
-    with pytest.raises(MemtoolsError, match="is no list of examples"):
+    with pytest.raises(MemtoolsError, match="is not a list of examples"):
         listing_of(write(tmp_path / "b.csv", "n01440764_10026.JPEG\nn01440764_3.JPEG\n"))
     with pytest.raises(DiskError, match="is missing"):
         listing_of(tmp_path / "none.csv")

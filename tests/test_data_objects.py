@@ -471,7 +471,7 @@ def test_pairs_of_keras_give_images_and_labels():
     assert "give one of the two" in caught.value.hint
     with pytest.raises(ConfigError, match="not float64"):
         listing_of((x / 255, y))
-    with pytest.raises(ConfigError, match="these are no labels") as caught:
+    with pytest.raises(ConfigError, match="these are not labels") as caught:
         listing_of((x, np.eye(5)))
     assert "argmax" in caught.value.hint
     with pytest.raises(ConfigError, match="4 and 5 names, labels or images"):
@@ -488,7 +488,7 @@ def test_medmnist_tells_its_split():
     data.split = "val"
     assert listing_of(data).split == ""  # which is neither the training nor the test split
     data.labels = np.zeros((3, 14))
-    with pytest.raises(ConfigError, match="these are no labels"):
+    with pytest.raises(ConfigError, match="these are not labels"):
         listing_of(data)
 
 
@@ -536,11 +536,11 @@ def test_columns_by_name():
         (np.zeros(0, np.int64), "has no examples"),
         (np.array(["a.png", 3], object), "names are text, and example 1 has 3"),
         (["a.png", None], "names are text, and example 1 has None"),
-        (np.array([0.5, 1.5]), "ndarray is no data set that we can read"),
+        (np.array([0.5, 1.5]), "ndarray is not a data set that can be read"),
         (np.array([True, False]), "a mask of 2 truth values"),
-        (np.zeros((3, 4)), "ndarray is no data set"),
-        (object(), "object is no data set that we can read"),
-        (3, "int is no data set that we can read"),
+        (np.zeros((3, 4)), "ndarray is not a data set"),
+        (object(), "object is not a data set that can be read"),
+        (3, "int is not a data set that can be read"),
         ([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)], "do not form an array"),
         (Listing(), "has no examples"),
     ],
@@ -556,8 +556,8 @@ def test_what_is_not_a_data_set_is_refused_in_one_line(source, words):
     [
         ([0.5, 1], "0.5 is not a whole number"),
         ([np.nan, 1], "some are not finite"),
-        (["cat", "dog"], "these are no labels"),
-        ([None, 1], "these are no labels"),
+        (["cat", "dog"], "these are not labels"),
+        ([None, 1], "these are not labels"),
         ([1 + 2j, 1], "of the kind complex128"),
         ([1, 2, 3], "2 and 3 names, labels or images"),
     ],
@@ -569,7 +569,7 @@ def test_labels_that_are_not_labels_are_refused(labels, words):
 
 def test_the_hint_names_the_data_set_inside_an_unknown_object():
     holder = types.SimpleNamespace(cifar=cifar(), transform=None)
-    with pytest.raises(ConfigError, match="is no data set that we can read") as caught:
+    with pytest.raises(ConfigError, match="is not a data set that can be read") as caught:
         listing_of(holder)
     assert "its .cifar, give that" in caught.value.hint
 
@@ -578,3 +578,14 @@ def test_rows_of_which_one_has_an_image_without_a_path_are_refused():
     rows = [{"image": {"path": "a.png"}, "label": 0}, {"image": None, "label": 1}]
     with pytest.raises(ConfigError, match="example 1 of the list of 2 rows has an image without"):
         listing_of(rows)
+
+
+def test_an_object_whose_indices_are_not_those_of_a_subset_is_refused():
+    data = cifar()
+    poisoned = type("Poisoned", (), {"__len__": lambda self: 50_000})()
+    poisoned.dataset, poisoned.indices = data, [3, 5]  # which it changes; it has all examples
+    with pytest.raises(ConfigError, match=r"Poisoned has 50,000 examples, and its .indices name 2"):
+        listing_of(poisoned)
+    shuffled = type("Shuffled", (Subset,), {"__getitem__": lambda self, k: data[k]})
+    with pytest.raises(ConfigError, match="example 0 of Shuffled has the label"):
+        listing_of(shuffled(data, range(49_999, -1, -1)))

@@ -99,7 +99,7 @@ def _read_table(path: Path, format_: Format) -> Listing:
         return Listing(labels=label, index=index)
     if label is None:
         raise ConfigError(
-            f"{path} is no list of examples: its columns are {', '.join(columns)}",
+            f"{path} is not a list of examples: its columns are {', '.join(columns)}",
             hint=f"it needs a column of names ({', '.join(roles.NAMES[:4])}, ...), labels or"
             f" positions ({', '.join(roles.POSITIONS[:3])}, ...), and a first row that says so",
         )

@@ -205,4 +205,4 @@ def _refusal(source: Any) -> ConfigError:
     hint = _HINT
     if inside:
         hint = f"if its order is that of its .{inside[0]}, give that; else its names or labels"
-    return ConfigError(f"{kind} is no data set that we can read", hint=hint)
+    return ConfigError(f"{kind} is not a data set that can be read", hint=hint)

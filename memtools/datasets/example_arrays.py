@@ -82,7 +82,7 @@ def as_labels(labels: Any) -> Array:
     if found.ndim != 1:
         several = found.ndim == 2 and found.shape[1] > 1
         raise ConfigError(
-            f"these are no labels: of the shape {found.shape} and the kind {found.dtype}",
+            f"these are not labels: of the shape {found.shape} and the kind {found.dtype}",
             hint="one-hot labels: give labels.argmax(1)" if several else "labels are integers [n]",
         )
     try:
@@ -94,7 +94,7 @@ def as_labels(labels: Any) -> Array:
         if found.dtype.kind in "fO" and (found != whole).any():
             raise ValueError(f"{found[np.flatnonzero(found != whole)[0]]} is not a whole number")
     except (TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"these are no labels: {error}", hint="labels are integers") from error
+        raise ConfigError(f"these are not labels: {error}", hint="labels are integers") from error
     return whole
 
 

@@ -133,7 +133,7 @@ def _binary(n_labels: int) -> Callable[[Path], Listing]:
             data = np.fromfile(path, np.uint8)
         if not len(data) or len(data) % row:
             raise IntegrityError(
-                f"{path} is cut: {len(data):,} bytes are no whole number of rows of {row:,}",
+                f"{path} is cut: {len(data):,} bytes are not a whole number of rows of {row:,}",
                 hint="get that file again",
             )
         rows = data.reshape(-1, row)
@@ -155,7 +155,7 @@ def _pickled(path: Path) -> Listing:
         raise
     except Exception as error:  # a damaged pickle may raise anything
         raise IntegrityError(
-            f"{path} is no batch of CIFAR: {error}", hint="get that file again"
+            f"{path} is not a batch of CIFAR: {error}", hint="get that file again"
         ) from error
 
 

@@ -55,7 +55,7 @@ def read_splits(path: Path, split: str) -> Listing:
         columns = {role: arrays[key] for (name, role), key in members.items() if name == wanted}
         if not columns:
             raise ConfigError(
-                f"{path} is no list of examples: its arrays are {', '.join(arrays)}",
+                f"{path} is not a list of examples: its arrays are {', '.join(arrays)}",
                 hint=f"it needs an array of names ({', '.join(NAMES[:2])}), images or labels",
             )
         listing = read_columns(columns, str(path))

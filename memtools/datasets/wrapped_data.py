@@ -47,7 +47,7 @@ def read_composed(source: Any, read: Read) -> Listing | None:
         return _read_concatenation(source, read)
     attribute = _inner_attribute(source)
     if attribute is not None and hasattr(source, "indices"):
-        return _read_subset(source, read(getattr(source, attribute)))
+        return _read_subset(source, attribute, read(getattr(source, attribute)))
     if attribute is not None and hasattr(source, "batch_size") and hasattr(source, "sampler"):
         listing = read(getattr(source, attribute))
         return dataclasses.replace(listing, what=f"{listing.what}, in a {type(source).__name__}")
@@ -113,16 +113,24 @@ def _read_concatenation(source: Any, read: Read) -> Listing:
     return dataclasses.replace(listing, what=what)
 
 
-def _read_subset(source: Any, inner: Listing) -> Listing:
+def _read_subset(source: Any, attribute: str, inner: Listing) -> Listing:
     if len(inner.lengths) > 1:
         raise ConfigError(
             f"the data set inside has columns of {sorted(inner.lengths)} examples",
             hint="there must be one of each for every example",
         )
-    chosen = as_indices(source.indices, len(inner))
+    chosen, name = as_indices(source.indices, len(inner)), type(source).__name__
+    if hasattr(source, "__len__") and len(source) != len(chosen):
+        raise ConfigError(
+            f"{name} has {len(source):,} examples, and its .indices name {len(chosen):,}",
+            hint="its .indices are not those of a Subset: give names or labels in its order",
+        )
     listing = inner.take(chosen)
     listing = dataclasses.replace(listing, what=f"{inner.what}, Subset of {len(chosen):,}")
-    return _with_own_labels(source, listing)
+    listing = _with_own_labels(source, listing)
+    if name != "Subset":  # a class of the user's, whose .indices may mean something else
+        _require_same_labels(source, attribute, listing)
+    return listing
 
 
 def _read_wrapper(source: Any, attribute: str, inner: Listing) -> Listing:

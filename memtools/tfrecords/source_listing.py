@@ -72,5 +72,7 @@ def first_folders(folders: Sequence[str]) -> list[str]:
 def _short(name: bytes, folder: bytes) -> bytes:
     if len(name) > _ROW["name"].itemsize:
         shown = b"/".join(filter(None, (folder, name))).decode("utf-8", "replace")
-        raise RecordError(f"{shown!r} is no name of an image", hint="give the folder of the images")
+        raise RecordError(
+            f"{shown!r} is not the name of an image", hint="give the folder of the images"
+        )
     return name

@@ -79,7 +79,9 @@ class Tar:
                 while member := tar.next():
                     tar.members.clear()  # type: ignore[attr-defined]  # a kilobyte each, needed no more
                     if not (member.isreg() or member.isdir()) or member.issparse():
-                        raise RecordError(f"{self.path}: {member.name} is no plain file", hint=_CUT)
+                        raise RecordError(
+                            f"{self.path}: {member.name} is not a plain file", hint=_CUT
+                        )
                     length = member.size if member.isreg() else 0
                     end = member.offset_data + -(-length // BLOCK) * BLOCK
                     if end > size:
@@ -113,7 +115,7 @@ def open_tar(path: Path) -> Tar:
             raise ConfigError(f"{path} is {what}, not a tar", hint=hint)
     with disk_errors(path):
         if not tarfile.is_tarfile(path):
-            raise ConfigError(f"{path} is no tar", hint="give a directory or one of the tars")
+            raise ConfigError(f"{path} is not a tar", hint="give a directory or one of the tars")
     return Tar(path)
 
 

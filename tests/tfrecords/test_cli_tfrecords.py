@@ -266,7 +266,7 @@ def test_a_tar_of_tars_that_is_cut_is_refused(imagenet, index, tmp_path):
 def test_wrong_requests_are_refused(flat, whole, index, imagenet, tmp_path):
     refused(build(tmp_path / "none", tmp_path / "a", index), 2, "is not there")
     (tmp_path / "text").write_text("no tar")
-    refused(build(tmp_path / "text", tmp_path / "a", index), 2, "is no tar")
+    refused(build(tmp_path / "text", tmp_path / "a", index), 2, "is not a tar")
     refused(build(flat, whole, index, "--seed", 7), 2, "another seed")
     (tmp_path / "file").write_text("")
     refused(build(flat, tmp_path / "file", index), 6, "a file stands where")

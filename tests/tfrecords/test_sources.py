@@ -73,7 +73,7 @@ def test_every_cut_of_a_tar_is_noticed(tmp_path):
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
 def test_what_is_no_plain_file_in_a_tar_is_refused(tmp_path, kind):
-    with pytest.raises(RecordError, match="odd is no plain file"):
+    with pytest.raises(RecordError, match="odd is not a plain file"):
         open_source(small_tar(tmp_path / "a.tar", kind)).listing()
 
 
@@ -88,7 +88,7 @@ def test_a_tar_that_shrinks_after_the_listing_is_noticed(tmp_path):
 
 def test_what_is_neither_is_refused(tmp_path):
     (tmp_path / "x.tar").write_bytes(b"no tar")
-    with pytest.raises(ConfigError, match="is no tar"):
+    with pytest.raises(ConfigError, match="is not a tar"):
         open_source(tmp_path / "x.tar")
     with pytest.raises(ConfigError, match="is not there"):
         open_source(tmp_path / "none")
@@ -96,7 +96,7 @@ def test_what_is_neither_is_refused(tmp_path):
 
 def test_a_name_too_long_is_not_cut_silently(tmp_path):
     (tmp_path / ("x" * 60 + ".JPEG")).write_bytes(b"")
-    with pytest.raises(RecordError, match="is no name of an image"):
+    with pytest.raises(RecordError, match="is not the name of an image"):
         open_source(tmp_path).listing()
 
 
