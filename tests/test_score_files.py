@@ -454,3 +454,15 @@ def test_a_json_of_ones_own_is_read_by_name(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"a.png": 0.5, "b.png": None}))
     found = memtools.load(tmp_path / "a.json")
     assert found.filenames.tolist() == ["a.png", "b.png"] and np.isnan(found.values[1])
+
+
+@pytest.mark.parametrize("position", [-1, 9_000_000_000])
+def test_pairs_of_examples_that_cannot_be_are_refused_in_every_format(tmp_path, position):
+    table, archive = tmp_path / "pairs.csv", tmp_path / "pairs.npz"
+    head = "train_index,test_index,memorization,influence"
+    table.write_text(f"{head}\n3,0,0.5,0.4\n{position},0,0.5,0.4\n")
+    index = np.array([3, position])
+    np.savez(archive, tr_idx=index, tt_idx=np.zeros(2, int), mem=np.ones(2), infl=np.ones(2))
+    for path in (table, archive):
+        with pytest.raises(SchemaError, match=f"holds {position}, which is not the position"):
+            memtools.load(path)

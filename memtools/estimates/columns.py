@@ -40,7 +40,7 @@ NAMES = (
 """Names of columns of file names, in the order in which they are preferred."""
 LABELS = ("label", "labels", "target", "targets", "fine_label", "class")
 
-_MAX_POSITION = 1 << 27  # scores of so many take a gigabyte
+MAX_POSITION = 1 << 27  # scores of so many take a gigabyte
 _FEW = 20  # positions of which a missing 0 tells nothing
 _HINT_POSITIONS = "correct that column; or rename it, if it does not hold positions"
 
@@ -140,7 +140,7 @@ def as_positions(values: Array, where: str, *, from_one: bool = False) -> NDArra
         raise SchemaError(
             f"{where}: position {found[row]} (row {row + 2}) is below 0", hint=_HINT_POSITIONS
         )
-    if found.max() > _MAX_POSITION:
+    if found.max() > MAX_POSITION:
         raise SchemaError(
             f"{where}: {found.max()} is too large for a position", hint=_HINT_POSITIONS
         )

@@ -21,6 +21,7 @@ from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, known_direction, read_about
 from memtools.estimates.columns import (
     LABELS,
+    MAX_POSITION,
     NAMES,
     POSITIONS,
     SCORES,
@@ -133,13 +134,24 @@ def _pairs_of(path: Path, arrays: Mapping[str, Array], about: About) -> HighInfl
         )
     return HighInfluencePairs(
         about,
-        arrays["tr_idx"].astype(np.int64, copy=False),
-        arrays["tt_idx"].astype(np.int64, copy=False),
+        _as_index(arrays["tr_idx"], f"{path}: tr_idx"),
+        _as_index(arrays["tt_idx"], f"{path}: tt_idx"),
         arrays["mem"],
         arrays["infl"],
         float(arrays.get("min_mem", MIN_MEM)),
         float(arrays.get("min_infl", MIN_INFL)),
     )
+
+
+def _as_index(column: Array, where: str) -> Array:
+    """Return the examples of pairs as int64 [n_pairs]; SchemaError for what is not a position."""
+    wrong = np.flatnonzero((column < 0) | (column > MAX_POSITION))
+    if len(wrong):
+        raise SchemaError(
+            f"{where} holds {column[wrong[0]]}, which is not the position of an example",
+            hint="positions count from 0: repair the list",
+        )
+    return column.astype(np.int64, copy=False)
 
 
 # ---- npy and npz
@@ -268,8 +280,8 @@ def _pairs_of_table(
     least = (float(memorization.min(initial=MIN_MEM)), float(influence.min(initial=MIN_INFL)))
     return HighInfluencePairs(
         _complete(about, reading),
-        columns["train_index"].astype(np.int64),
-        columns["test_index"].astype(np.int64),
+        _as_index(columns["train_index"], f"{table.path}: column {found['train_index']}"),
+        _as_index(columns["test_index"], f"{table.path}: column {found['test_index']}"),
         memorization,
         influence,
         float(table.metadata.get("min_mem", least[0])),
