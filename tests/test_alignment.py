@@ -1,6 +1,7 @@
 """Numbers meet a data set by what its examples are, and never by accident."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -427,3 +428,22 @@ def test_a_join_by_pixels_accepts_labels_that_are_not_known():
 def test_names_of_emnist_by_torchvision_and_tfds_stand_for_one_data_set():
     assert same_dataset("emnist/balanced", "emnist-balanced")
     assert not same_dataset("emnist/balanced", "emnist/letters")
+
+
+def test_names_on_both_sides_are_joined_although_an_order_is_declared(imagenet):
+    order = np.random.default_rng(6).permutation(12)
+    names = imagenet.filenames[order].tolist()
+    found = align(imagenet, to=names, order="published")
+    assert np.array_equal(found.position, order) and "by file name" in found.proof
+    bare = Scores(About(dataset="mine"), "score", np.arange(12.0))
+    found = align(bare, to=names, order="file")
+    assert "the names that one side has were not used" in found.proof
+
+
+def test_partial_numbers_come_into_another_order_with_all_examples():
+    placed = Scores(About(dataset="mnist", order="official"), "score", np.arange(100.0))
+    placed = dataclasses.replace(placed, partial=True)
+    found = align(placed, order="tfds", allow_missing=True)
+    assert len(found.position) == 60_000 and len(found.missing) == 0
+    rows = tfds_order("mnist", "train")
+    assert np.array_equal(rows[found.position >= 0], found.position[found.position >= 0])

@@ -19,7 +19,7 @@ from memtools.alignment.selection import (
     select,
     top,
 )
-from memtools.errors import ConfigError
+from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.scores import Scores
 
@@ -152,3 +152,12 @@ def test_an_infinite_score_is_the_extreme_of_a_ranking_and_not_a_gap(scores):
     assert select(endless, [top(1)]).index.tolist() == [4]
     assert 4 not in select(endless, [bottom(8)]).index
     assert select(endless, [closest(0.5, 8)]).index.tolist() == [0, 1, 2, 5, 6, 7, 8, 9]
+
+
+def test_select_refuses_scores_of_a_part_as_positions_in_a_whole_order(scores):
+    about = About(dataset="cifar10", order="official")
+    part = Scores(about, "score", np.arange(45_000.0))
+    with pytest.raises(AlignmentError, match="45,000 scores in the official order of cifar10, which"):
+        select(part, [top(3)])
+    placed = dataclasses.replace(part, partial=True)
+    assert select(placed, [top(1)]).index.tolist() == [44_999]

@@ -117,7 +117,8 @@ def align(
         order: An order that the user declares: `official`, `published`, `tfds` or `file`. It is
             that of the data set, unless its object or its ids tell their positions, and that of
             the numbers, if theirs is not recorded. A data set in a declared order must have all
-            examples, and equal labels where both sides have some.
+            examples, and equal labels where both sides have some. Where both sides have file names
+            these are joined instead.
         reference: The keys of the pixels of all examples.
         allow_missing: Accept examples that only one side has.
 
@@ -157,7 +158,8 @@ def _all_examples(ours: KnownExamples, order: str) -> Listing:
         )
     orders.require_order(order)
     name = ours.about.dataset or "the data set"
-    return Listing(index=np.arange(ours.n), what=f"{name} in the order {order!r}")
+    known = orders.n_examples(name, ours.split) if ours.partial else None
+    return Listing(index=np.arange(known or ours.n), what=f"{name} in the order {order!r}")
 
 
 def _order_of(ours: KnownExamples, theirs: Listing, declared: str) -> str:
@@ -175,7 +177,8 @@ def _join(
     allow_missing: bool,
 ) -> tuple[NDArray[np.int64], str]:
     """Return the positions of their examples in the numbers, by the best that both sides know."""
-    if order:
+    named = ours.names is not None and theirs.names is not None
+    if order and not named:  # names tell examples apart, a declaration is only believed
         return join_positions(ours, theirs, order)
     if reference is not None:
         pictured = theirs if ours.names is not None else _with_images(theirs)

@@ -61,7 +61,10 @@ def join_positions(
             " numbers",
             hint="check that it is the data set of these numbers, and the same split",
         )
-    return np.where(beyond, -1, position), _proof(theirs, order, wanted)
+    proof = _proof(theirs, order, wanted)
+    if declared and (ours.names is not None or theirs.names is not None):
+        proof += "; the names that one side has were not used"
+    return np.where(beyond, -1, position), proof
 
 
 def _require_length(ours: KnownExamples, theirs: Listing) -> None:

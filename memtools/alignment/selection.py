@@ -23,6 +23,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.alignment import orders
 from memtools.alignment.alignment import Alignment, align
 from memtools.alignment.criteria import Criterion, choose
 from memtools.alignment.criteria import at_least as at_least
@@ -32,7 +33,7 @@ from memtools.alignment.criteria import closest as closest
 from memtools.alignment.criteria import quantile_bin as quantile_bin
 from memtools.alignment.criteria import random as random
 from memtools.alignment.criteria import top as top
-from memtools.errors import ConfigError
+from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.model import Estimates
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
@@ -153,6 +154,8 @@ def select(
     if to is not None:
         alignment = alignment or align(scores, to=to)
     of = scores.scores if isinstance(scores, Estimates) else scores
+    if alignment is None:
+        _require_whole(of)
     eligible = ~np.isnan(np.asarray(of.values, np.float64))
     eligible &= _allowed(within, alignment, len(of))
     groups = _groups(of, eligible, per_class)
@@ -195,6 +198,17 @@ def select(
         None if of.filenames is None else of.filenames[index],
         manifest,
     )
+
+
+def _require_whole(of: Scores) -> None:
+    """Raise AlignmentError for scores of a part that claim the order of the whole data set."""
+    n = orders.n_examples(of.about.dataset, "train")
+    if of.about.order in ("official", "tfds") and not of.partial and n not in (None, len(of)):
+        raise AlignmentError(
+            f"there are {len(of):,} scores in the {of.about.order} order of {of.about.dataset},"
+            f" which has {n:,} training examples",
+            hint="say which examples they are of: index= (--index FILE); or declare another order",
+        )
 
 
 def _own_order(of: Scores) -> str:
