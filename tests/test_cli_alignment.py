@@ -273,3 +273,17 @@ def test_scores_aligned_to_data_of_a_known_order_record_that_order(memtools, min
     aligned = load(out)
     assert aligned.about.order == "official"
     assert aligned.values[tfds_order("cifar10", "train")].tolist() == list(range(50_000))
+
+
+def test_scores_of_a_part_are_not_selected_from_as_if_they_were_all(memtools, tmp_path):
+    np.save(tmp_path / "part.npy", np.arange(45_000.0))
+    declared = ("--dataset", "cifar10", "--order", "official")
+    out = tmp_path / "forget.txt"
+    shown = memtools("select", tmp_path / "part.npy", *declared, "--top", "2", "--out", out)
+    assert shown.returncode == 5 and not out.exists()
+    assert "45,000 scores in the official order of cifar10, which has 50,000" in shown.stderr
+    np.save(tmp_path / "index.npy", np.arange(5_000, 50_000))
+    placed = (*declared, "--index", tmp_path / "index.npy")
+    shown = memtools("select", tmp_path / "part.npy", *placed, "--top", "2", "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    assert out.read_text() == "49998\n49999\n"
