@@ -223,10 +223,10 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _digests(source: str, asked: dict[str, Any]) -> dict[str, str]:
-    """sha256 of every file that decides a selection."""
+    """Return the sha256 of every file that decides a selection."""
     from memtools.files import digest_file, disk_errors
 
-    files = {"scores": source, **{name: asked.get(name) for name in ("within", "to", "index")}}
+    files = {"scores": source, **{name: asked.get(name) for name in ("within", "to", "labels", "index")}}
     found = {}
     for name, file in files.items():
         if file and Path(file).is_file():

@@ -69,7 +69,7 @@ def build(
         typer.Argument(
             metavar="SOURCE",
             help="ILSVRC2012_img_train.tar or _val.tar as they are or packed again, a folder of"
-            " class folders, or a flat folder.",
+            " class folders, a flat folder, or a list of the paths of images (txt, csv, json).",
         ),
     ],
     to: Annotated[str, typer.Option(metavar="DIR", help="Write the set here; may be gs://...")],

@@ -21,7 +21,7 @@ from memtools.checkpoints.tar_stream import Member
 from memtools.errors import BusyError, ConfigError, MemtoolsError, RecordError
 from memtools.estimates.model import ExampleIndex
 from memtools.files import disk_errors, fsync_directory
-from memtools.runs.imported_runs import Outcome
+from memtools.runs.imported_runs import Outcome, check_store
 from memtools.runs.importers import MAX_AUX, AuxImporter, read_aux, run_of
 from memtools.runs.ordering import Ordering
 from memtools.runs.store import RunStore
@@ -45,7 +45,8 @@ def collect(
     the order of the stores. ordering: from the order of TFDS into the official one.
 
     Raises what `gather` raises; ConfigError if the archive holds none of those runs, or if there
-    are stores of another kind; MemtoolsError if some could not be taken: the others are there.
+    are stores of another kind; MemtoolsError if some could not be taken: the others are there;
+    RecordError if the runs that are there cannot be right (memtools.runs.plausibility).
     """
     if ordering and released.order != "tfds":
         raise ConfigError(
@@ -60,6 +61,8 @@ def collect(
     crop = _Outcomes(root, importer, ratios, run_ids)
     places = gather(released, crop, root, terms)
     _require_all(released, root, crop, places)
+    for store in _stores(root):
+        check_store(store)
     return _stores(root)
 
 

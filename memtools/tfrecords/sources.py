@@ -1,6 +1,7 @@
-"""Where images come from: a folder by class, a flat folder, or the official tars as they are.
+"""Where images come from: a folder by class, a flat folder, a list of files, or a tar as it is.
 
     source = open_source(Path("ILSVRC2012_img_train.tar"))
+    source = open_source(torchvision.datasets.ImageFolder("train"))
     listing = source.listing()             # names, classes, places: no image is read
     source.read(listing.names[0], listing.folders[listing.codes[0]], listing.places[0])
 
@@ -14,7 +15,10 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from memtools.datasets.class_folders import classes_of_paths
+from memtools.datasets.data_sources import listing_of
 from memtools.datasets.image_folders import read_layout, walk_folder
 from memtools.errors import ChecksumError, ConfigError
 from memtools.estimates.npz import Array
@@ -23,6 +27,7 @@ from memtools.progress import bars
 from memtools.tfrecords.ledger import stored_split
 from memtools.tfrecords.source_listing import Listing
 from memtools.tfrecords.tars import Tar, open_tar
+from memtools.wording import list_first
 
 TAR_MD5 = {  # of ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar, as torchvision lists them
     "train": "1d675b47d978889d74fa0da5fadfb00e",
@@ -73,28 +78,69 @@ class FlatFolder:
             return path.read_bytes()
 
 
-Source = Folder | FlatFolder | Tar
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """Image files that a data set object or a list names."""
+
+    paths: tuple[str, ...]
+
+    def listing(self) -> Listing:
+        """Every file, in the order of the list."""
+        parts = (os.path.split(path) for path in self.paths)
+        rows = ((os.fsencode(name), os.fsencode(folder), 0, 0) for folder, name in parts)
+        return Listing.of(rows, classes_of_paths)
+
+    def read(self, name: bytes, folder: bytes, place: Array) -> bytes:  # noqa: ARG002
+        """The bytes of one image."""
+        path = Path(os.fsdecode(folder)) / os.fsdecode(name)
+        with disk_errors(path):
+            return path.read_bytes()
 
 
-def open_source(path: Path, *, split: str = "") -> Source:
-    """Return the source that a path holds, told by its content.
+Source = Folder | FlatFolder | Files | Tar
+_LISTS = (".txt", ".csv", ".tsv", ".json")
+
+
+def open_source(what: Any, *, split: str = "") -> Source:
+    """Return the source that a path holds, told by its content, or that an object names.
 
     Args:
-        path: A folder of class folders, a flat folder, or a tar.
+        what: A folder of class folders, a flat folder, a tar, a list of image files (txt, csv, tsv
+            or json), or a data set object that names its files, such as an ImageFolder.
         split: One of `train`, `test`, `val` and `validation`, if known: the folder to propose if
             the path holds the folders of several splits.
 
     Raises:
-        ConfigError: If the path holds something else; DiskError if it cannot be read.
+        ConfigError: If it holds something else; DiskError if it cannot be read.
     """
+    if not isinstance(what, (str, Path)):
+        return _open_list(what, f"the {type(what).__name__}")
+    path = Path(what)
     if path.is_file():
-        return open_tar(path)
+        return _open_list(path, str(path)) if path.suffix in _LISTS else open_tar(path)
     if not path.is_dir():
         raise ConfigError(f"{path} is not there", hint="give a directory or one of the tars")
     _require_unpacked(path)
     wanted = {"train": "train", "validation": "test"}[stored_split(split)] if split else ""
     layout = read_layout(path, split=wanted)
     return Folder(path) if layout.classes else FlatFolder(path)
+
+
+def _open_list(what: Any, where: str) -> Files:
+    """Return the files that a list or an object names; ConfigError unless all of them are there."""
+    names = listing_of(what).names
+    if names is None:
+        raise ConfigError(
+            f"{where} names no image files",
+            hint="give a folder, a tar, or a list of the paths of images",
+        )
+    lacking = [name for name in names if not os.path.isfile(name)]  # noqa: PTH113  # millions
+    if lacking:
+        raise ConfigError(
+            f"{where} names {len(lacking):,} files that are not there: {list_first(lacking)}",
+            hint="give paths that lead to the images from here, or absolute ones",
+        )
+    return Files(tuple(names))
 
 
 def verify_tar(source: Source, split: str) -> str:

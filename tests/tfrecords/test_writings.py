@@ -4,6 +4,7 @@ import io
 import shutil
 import tarfile
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -286,3 +287,25 @@ def test_webp_images_are_converted(tmp_path, lossless):
     (tmp_path / "train" / TRAIN[0]).write_bytes(stream.getvalue()[:-10])
     with pytest.raises(RecordError, match="the WebP is cut"):
         builder.build(source, tmp_path / "other", INDEX, **options)
+
+
+def test_objects_and_lists_that_name_files_give_the_same_bytes(tmp_path, expected):
+    root = write(tmp_path / "train", by_class())
+    samples = [(str(path), SYNSETS.index(path.parent.name)) for path in sorted(root.glob("*/*"))]
+    folder = SimpleNamespace(samples=samples)
+    assert built(folder, tmp_path / "object") == expected
+    order = np.random.default_rng(0).permutation(len(samples))
+    subset = SimpleNamespace(dataset=folder, indices=order.tolist())
+    assert built(subset, tmp_path / "subset") == expected
+    listed = tmp_path / "files.txt"
+    listed.write_text("\n".join(samples[k][0] for k in order) + "\n")
+    assert built(listed, tmp_path / "list") == expected
+
+
+def test_lists_of_files_that_are_not_there_are_refused(tmp_path):
+    listed = tmp_path / "files.txt"
+    listed.write_text("\n".join(TRAIN))
+    with pytest.raises(ConfigError, match="names 6 files that are not there: n01440764_2"):
+        open_source(listed)
+    with pytest.raises(ConfigError, match="names no image files"):
+        open_source(np.arange(3))
