@@ -226,7 +226,8 @@ def _digests(source: str, asked: dict[str, Any]) -> dict[str, str]:
     """Return the sha256 of every file that decides a selection."""
     from memtools.files import digest_file, disk_errors
 
-    files = {"scores": source, **{name: asked.get(name) for name in ("within", "to", "labels", "index")}}
+    options = ("within", "to", "labels", "index")
+    files = {"scores": source, **{name: asked.get(name) for name in options}}
     found = {}
     for name, file in files.items():
         if file and Path(file).is_file():
