@@ -127,13 +127,25 @@ def align(
         definition=definition,
     )
     found = align_to(loaded, to, labels, split, order, known, class_folders, allow_missing)
-    print(f"{int(found.found.sum()):,} of {len(found.position):,} examples, {found.proof}")
-    print(
-        f"missing in the data set: {len(found.missing):,}; without a number: {len(found.extra):,}"
-    )
+    n_numbers = _count_numbers(loaded, found)
+    n = len(found.position)
+    print(f"{n_numbers:,} of {n:,} examples, {found.proof}")
+    print(f"missing in the data set: {len(found.missing):,}; without a number: {n - n_numbers:,}")
     if out is not None:
         _write(out, loaded, found)
         print(out)
+
+
+def _count_numbers(loaded: Estimates | Scores, found: Alignment) -> int:
+    """Return how many examples of the data set have a number: a position may hold NaN."""
+    import numpy as np
+
+    from memtools.alignment.comparison import scores_of
+    from memtools.estimates.scores import Scores
+
+    if found.split != "train" or not (isinstance(loaded, Scores) or "tr_mem" in loaded.arrays):
+        return int(found.found.sum())
+    return int((~np.isnan(found.take(scores_of(loaded).values))).sum())
 
 
 def read_reference(path: Path | None, split: str) -> Reference | None:

@@ -20,6 +20,7 @@ from memtools.alignment.name_table import NameTable
 from memtools.datasets.image_stems import parse_names, synset_codes
 from memtools.datasets.names import NameColumn
 from memtools.errors import AlignmentError
+from memtools.estimates import tfds_ids
 from memtools.estimates.npz import Array
 from memtools.wording import SHOWN, list_first
 
@@ -29,7 +30,6 @@ LEAST_SHARE = 0.5
 _Names = NameColumn | list[Any] | tuple[Any, ...]
 
 _PART = 1 << 17  # names of a list that are columns at the same time
-_DIGITS = 18  # the most digits of which every number is an int64
 
 
 def join_names(
@@ -134,19 +134,9 @@ def official_positions(names: Any) -> tuple[str, NDArray[np.int64]] | None:
         AlignmentError: The first name is such an id, and others are not, or are of another split.
     """
     first = NameColumn.of(names[:1])  # most lists hold file names, and are not read for this
-    split = next((each for each in ("train", "test") if (_read_ids(first, each) >= 0).any()), "")
-    if not split:
+    if not len(first) or not tfds_ids.is_id(first[0]):
         return None
-    column = NameColumn.of(names)
-    positions = _read_ids(column, split)
-    wrong = np.flatnonzero(positions < 0)
-    if len(wrong):
-        shown = list_first(column[k] for k in wrong.tolist())
-        raise AlignmentError(
-            f"{len(wrong):,} are not ids of {split}: {shown}",
-            hint="give the ids of one split, and that split",
-        )
-    return split, positions
+    return tfds_ids.official_positions(list(NameColumn.of(names)))
 
 
 def require_plausible_agreement(positions: NDArray[np.int64], n_ours: int, theirs: Any) -> None:
@@ -250,18 +240,3 @@ def _take(names: _Names, chosen: NDArray[np.int64]) -> NameColumn:
     if isinstance(names, NameColumn):
         return names.take(chosen)
     return NameColumn.of([names[k] for k in chosen.tolist()])
-
-
-def _read_ids(names: NameColumn, split: str) -> NDArray[np.int64]:
-    """Return the number behind `split` and an underscore, int64 [n]; -1 for other names."""
-    head = np.frombuffer(f"{split}_".encode(), np.uint8)
-    rows = names.rows(names.starts, len(head) + _DIGITS)
-    counts = names.lengths - len(head)
-    numbers = np.zeros(len(names), np.int64)
-    right = (counts > 0) & (counts <= _DIGITS) & (rows[:, : len(head)] == head).all(axis=1)
-    for k in range(_DIGITS):
-        digits = rows[:, len(head) + k]
-        within = k < counts
-        right &= ~within | ((digits >= ord("0")) & (digits <= ord("9")))
-        numbers = np.where(within & right, 10 * numbers + (digits - ord("0")), numbers)
-    return np.where(right, numbers, -1)

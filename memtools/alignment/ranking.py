@@ -74,9 +74,20 @@ def correlation(first: Array, second: Array) -> float:
     """Return Pearson's correlation; NaN if one of them is constant or has an infinite value."""
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         return float("nan")
-    a, b = first - np.mean(first), second - np.mean(second)
-    spread = float(np.sqrt((a @ a) * (b @ b)))
+    a, b = _centred(first), _centred(second)
+    spread = float(np.sqrt(a @ a) * np.sqrt(b @ b))
     return float(a @ b) / spread if spread else float("nan")
+
+
+def _centred(values: Array) -> NDArray[np.float64]:
+    """Return values less their mean, scaled to at most 1: squares of huge ones are infinite."""
+    scaled = np.asarray(values, np.float64)
+    for _ in range(2):  # the second time the differences, which may be small
+        largest = float(np.abs(scaled).max(initial=0))
+        if largest:
+            scaled = scaled / largest
+        scaled = scaled - np.mean(scaled)
+    return scaled
 
 
 def ranks(values: Array) -> NDArray[np.float64]:

@@ -13,15 +13,16 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.npz import Array
+from memtools.estimates.positions import MAX_POSITION as MAX_POSITION
+from memtools.estimates.positions import POSITIONS as POSITIONS
+from memtools.estimates.positions import UNNAMED as UNNAMED
+from memtools.estimates.positions import as_positions as as_positions
+from memtools.estimates.positions import is_whole, parse_positions, require_no_positions
 
 SCORES = ("score", "scores", "memorization", "mem", "influence", "cscore", "c_score")
-POSITIONS = ("index", "idx", "id", "image_id", "position")
-UNNAMED = ("", "Unnamed: 0", "__index_level_0__")
-"""The names that an index has which pandas wrote."""
 NAMES = (
     "filename",
     "file_name",
@@ -33,15 +34,18 @@ NAMES = (
     "image",
     "name",
     "names",
-    "id",
-    "image_id",
-    "index",
+    *("id", "image_id", "index"),
+    *POSITIONS,
 )
 """Names of columns of file names, in the order in which they are preferred."""
 LABELS = ("label", "labels", "target", "targets", "fine_label", "class")
+PERHAPS_CLASSES = ("name", "names", "image")
+"""Those of the names that a column of the names of classes, or of images, may have, too."""
+BESIDE = ("standard_error", "n_in", "n_out")
+"""The columns that memtools writes beside a score."""
 
-MAX_POSITION = 1 << 27  # scores of so many take a gigabyte
-_FEW = 20  # positions of which a missing 0 tells nothing
+_UNNAMED = tuple(name.casefold() for name in UNNAMED)
+_OF_FILES = tuple(name for name in NAMES if name not in (*PERHAPS_CLASSES, *POSITIONS))
 _HINT_POSITIONS = "correct that column; or rename it, if it does not hold positions"
 
 
@@ -83,16 +87,31 @@ def find_roles(
 
     Raises:
         ConfigError: No column, or more than one, can be the score, or there is none of the name
-            that the user gives.
+            that the user gives; or a column without a role looks like positions.
         SchemaError: A column has the name of a role and cannot have it: positions that come twice
             or count from 1, for example.
     """
     score = choose_score(columns, where=where, column=column) if need_score or column else None
+    columns = read_digits(columns, score)
     others = {name: values for name, values in columns.items() if name != score}
     position = _find_position(others, where, next(iter(columns), None), from_one)
-    name = _find_name({key: each for key, each in others.items() if key != position}, where)
+    named = {key: each for key, each in others.items() if key != position}
+    name = _find_name(named, where, next(iter(columns), None))
     label, notes = _find_label(others)
+    if name is None and (position is None or position in UNNAMED):
+        rest = _without_role(others, position)
+        require_no_positions(rest, where, None if score is None else columns[score])
     return Roles(score, position, name, label, notes)
+
+
+def read_digits(columns: Mapping[str, Array], score: str | None = None) -> dict[str, Array]:
+    """Return columns in which text under the name of positions is integers, if all is digits."""
+    found = dict(columns)
+    for name, column in columns.items():
+        if name != score and (name.casefold() in POSITIONS or name in UNNAMED):
+            positions = parse_positions(column)
+            found[name] = column if positions is None else positions
+    return found
 
 
 def choose_score(columns: Mapping[str, Array], *, where: str, column: str = "") -> str:
@@ -117,63 +136,6 @@ def choose_score(columns: Mapping[str, Array], *, where: str, column: str = "") 
     )
 
 
-def as_positions(values: Array, where: str, *, from_one: bool = False) -> NDArray[np.int64]:
-    """Return positions as int64 [n].
-
-    Args:
-        values: The positions, each once, counted from 0.
-        where: What holds them, for messages.
-        from_one: Whether 1 to n are accepted as they are, since somebody said that they count
-            from 0.
-
-    Raises:
-        SchemaError: They cannot be positions.
-    """
-    if not _is_whole(values):
-        raise SchemaError(f"{where} holds {values.dtype}, not positions", hint=_HINT_POSITIONS)
-    found = values.astype(np.int64)
-    n = len(found)
-    if not n:
-        return found
-    if found.min() < 0:
-        row = int(np.argmin(found))
-        raise SchemaError(
-            f"{where}: position {found[row]} (row {row + 2}) is below 0", hint=_HINT_POSITIONS
-        )
-    if found.max() > MAX_POSITION:
-        raise SchemaError(
-            f"{where}: {found.max()} is too large for a position", hint=_HINT_POSITIONS
-        )
-    order = np.argsort(found, kind="stable")
-    again = np.flatnonzero(np.diff(found[order]) == 0)
-    if len(again):
-        first, second = sorted(order[again[0] : again[0] + 2].tolist())
-        raise SchemaError(
-            f"{where}: position {found[first]} comes twice (rows {first + 2} and {second + 2})",
-            hint=_HINT_POSITIONS,
-        )
-    if not from_one:
-        _require_zero_based(found, where)
-    return found
-
-
-def _require_zero_based(found: NDArray[np.int64], where: str) -> None:
-    """Raise SchemaError for positions that may as well count from 1.
-
-    Without 0, most of 1 to the highest is what numbers from 1 look like of which some were left
-    out. Of few positions nothing can be told.
-    """
-    n, highest = len(found), int(found.max())
-    if found.min() != 1 or n < 2 or (n < highest and (n < _FEW or n < highest / 2)):
-        return
-    held = f"1 to {n:,}" if n == highest else f"{n:,} of 1 to {highest:,}, and 0 is missing"
-    raise SchemaError(
-        f"{where} holds {held}; positions count from 0",
-        hint="subtract 1 if they count from 1; if they do not, give them as an index (--index);"
-        " rename the column if it does not hold positions",
-    )
-
-
 def _find_position(
     columns: Mapping[str, Array], where: str, first: str | None, from_one: bool
 ) -> str | None:
@@ -182,7 +144,7 @@ def _find_position(
     known += [name for name in UNNAMED if name in columns and (name or first == "")]
     for name in known:
         _require_whole(columns[name], f"{where}: column {name or '(without a name)'}")
-    whole = [name for name in known if _is_whole(columns[name])]
+    whole = [name for name in known if is_whole(columns[name])]
     candidates = [name for name in whole if name not in UNNAMED] or whole
     if not candidates:
         return None
@@ -201,7 +163,7 @@ def _find_position(
 
 def _require_whole(values: Array, where: str) -> None:
     """Raise SchemaError for numbers that are not positions: gaps, or fractions."""
-    if values.dtype.kind not in "fO" or not len(values) or _is_whole(values):
+    if values.dtype.kind not in "fO" or not len(values) or is_whole(values):
         return
     wrong = next((k for k, each in enumerate(values.tolist()) if not _is_integer(each)), None)
     if wrong is not None and not all(each is None for each in values.tolist()):
@@ -215,14 +177,27 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
-def _find_name(columns: Mapping[str, Array], where: str) -> str | None:
-    """Return the column of names: text, no two alike."""
-    by_folded = {name.casefold(): name for name in columns}
-    for known in NAMES:
+def _without_role(others: Mapping[str, Array], position: str | None) -> dict[str, Array]:
+    """Return the columns that are neither the positions nor have the name of another role."""
+    known = None if position is None else others[position]
+    return {
+        name: column
+        for name, column in others.items()
+        if name.casefold() not in (*LABELS, *BESIDE)
+        and not (known is not None and np.array_equal(column, known))
+    }
+
+
+def _find_name(columns: Mapping[str, Array], where: str, first_column: str | None) -> str | None:
+    """Return the column of names: text, no two alike; integers where its name says so."""
+    by_folded = {name.casefold(): name for name in columns if name or first_column == ""}
+    for known in (*NAMES, *_UNNAMED):
         name = by_folded.get(known)
         if name is None:
             continue
         values = columns[name]
+        if known in _OF_FILES and values.dtype.kind in "iu" and _are_distinct(values):
+            return name
         if values.dtype.kind == "O" and any(isinstance(each, str) for each in values.tolist()):
             raise SchemaError(
                 f"{where}: column {name} holds names and gaps",
@@ -233,7 +208,7 @@ def _find_name(columns: Mapping[str, Array], where: str) -> str | None:
         distinct, first = np.unique(values, return_index=True)
         if len(distinct) == len(values):
             return name
-        if known not in ("name", "names", "image"):  # which may be the name of the class
+        if known not in (*PERHAPS_CLASSES, *_UNNAMED):
             row = int(np.setdiff1d(np.arange(len(values)), first)[0])
             raise SchemaError(
                 f"{where}: column {name}: {values[row]!s} comes twice (row {row + 2})",
@@ -242,10 +217,16 @@ def _find_name(columns: Mapping[str, Array], where: str) -> str | None:
     return None
 
 
+def _are_distinct(values: Array) -> bool:
+    """Return whether integers tell examples apart, and do more than count the rows."""
+    n = len(values)
+    return len(np.unique(values)) == n and not np.array_equal(values, np.arange(n))
+
+
 def _find_label(columns: Mapping[str, Array]) -> tuple[str | None, tuple[str, ...]]:
     """Return the column of labels, and a note where there are labels that are not used."""
     found = [name for name in columns if name.casefold() in LABELS]
-    usable = [name for name in found if _is_whole(columns[name])]
+    usable = [name for name in found if is_whole(columns[name])]
     if not found:
         return None, ()
     if not usable:
@@ -254,15 +235,6 @@ def _find_label(columns: Mapping[str, Array]) -> tuple[str | None, tuple[str, ..
     if all(np.array_equal(columns[name], one) for name in usable):
         return usable[0], ()
     return None, (f"columns {' and '.join(usable)} differ: none is used as labels",)
-
-
-def _is_whole(values: Array) -> bool:
-    """Return whether all values are integers, of whatever type."""
-    if values.dtype.kind in "iu":
-        return True
-    if values.dtype.kind != "f" or not len(values):
-        return False
-    return bool(np.isfinite(values).all() and (values == np.floor(values)).all())
 
 
 def describe_roles(roles: Roles, where: str) -> str:

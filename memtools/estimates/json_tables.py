@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from memtools.errors import SchemaError
+from memtools.estimates.columns import LABELS, SCORES
 from memtools.estimates.npz import Array
-from memtools.estimates.text_tables import parse_cells, read_text
+from memtools.estimates.positions import parse_positions
+from memtools.estimates.text_tables import read_text
 
 
 def read_json(path: Path) -> tuple[dict[str, Array], Any]:
@@ -32,14 +34,15 @@ def read_json(path: Path) -> tuple[dict[str, Array], Any]:
     elif isinstance(document, list):
         document = {_name_of_list(path, document): document}
     elif isinstance(document, dict) and document and all(map(_is_json_number, document.values())):
-        document = {"": list(document), "score": list(document.values())}
-        document[""] = parse_cells(document[""]).tolist()
-        if not all(isinstance(key, int) for key in document[""]):
-            document["name"] = list(map(str, document.pop("")))
+        keys = _parse_keys(list(document))
+        if isinstance(keys[0], str):
+            _require_names(path, keys)
+        name = "name" if isinstance(keys[0], str) else ""
+        document = {name: keys, "score": list(document.values())}
     elif isinstance(document, dict) and document and _is_of_pandas(document):
         keys = list(next(iter(document.values())))
         columns_by_name = {name: list(column.values()) for name, column in document.items()}
-        document = {"": parse_cells(keys).tolist(), **columns_by_name}
+        document = {"": _parse_keys(keys), **columns_by_name}
     columns = document if isinstance(document, dict) else {}
     wrong = [name for name, column in columns.items() if not isinstance(column, list)]
     if wrong or not columns:
@@ -51,6 +54,24 @@ def read_json(path: Path) -> tuple[dict[str, Array], Any]:
         lengths = ", ".join(f"{name!r} {len(column):,}" for name, column in columns.items())
         raise SchemaError(f"{path}: columns differ in length: {lengths}", hint="write it anew")
     return {name: parse_values(column) for name, column in columns.items()}, recorded
+
+
+def _parse_keys(keys: list[str]) -> list[Any]:
+    """Return keys as integers if all are positions, else as they are."""
+    positions = parse_positions(np.array(keys, "U"))
+    return keys if positions is None else positions.tolist()
+
+
+def _require_names(path: Path, keys: list[str]) -> None:
+    """Raise SchemaError for keys of which one is a word, such as the name of a metric."""
+    wrong = next((key for key in keys if not any(c.isdigit() or c in "./\\" for c in key)), None)
+    if wrong is None and not {key.casefold() for key in keys} & {*SCORES, *LABELS}:
+        return
+    raise SchemaError(
+        f"{path} holds one number for each name, and {wrong or keys[0]!r} does not name an example",
+        hint="the keys of an object are names of examples, or positions; numbers of a model, such"
+        " as its accuracy, are not read; or write a list of rows with a column name",
+    )
 
 
 def _parse(path: Path, text: str) -> Any:

@@ -179,7 +179,10 @@ def read_array(stream: IO[bytes], size: int, *, names: bool) -> Array:
     if dtype.kind == "O":
         return _names_of(stream.read(left + 1), shape, allowed=names)
     if dtype.kind not in _KINDS or dtype.subdtype or dtype.itemsize == 0:
-        raise SchemaError(f"its type is {dtype}, not numbers or text", hint=_HINT)
+        raise SchemaError(
+            f"its type is {dtype}, not numbers or text",
+            hint="it can be whole, but cannot be read here: write plain arrays of numbers or text",
+        )
     promised = math.prod(shape) * dtype.itemsize
     if promised != left:
         raise SchemaError(f"its header promises {promised} bytes, and {left} are there", hint=_HINT)

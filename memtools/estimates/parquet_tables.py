@@ -6,6 +6,7 @@ columns, recorded = read_parquet(Path("scores.parquet"))
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import numpy as np
 from memtools.errors import MemtoolsError, SchemaError
 from memtools.estimates.json_tables import parse_values
 from memtools.estimates.npz import Array
+from memtools.estimates.positions import POSITIONS
 from memtools.estimates.text_tables import require_distinct
 from memtools.files import disk_errors
 
+LEVEL = "__index_level_0__"
+"""The column in which pandas keeps an index without a name."""
 PARQUET_KEY = b"memtools"
 """The key of the metadata under which memtools records what the numbers are."""
 
@@ -42,13 +46,47 @@ def read_parquet(path: Path) -> tuple[dict[str, Array], Any]:
         raise SchemaError(
             f"{path}: not a valid parquet file: {error}", hint="write it anew"
         ) from error
-    columns = {}
+    columns: dict[str, Array] = {}
     for name in schema.names:
         if name in plain:
             columns[name] = _from_arrow(pyarrow, table[name])
         else:
             columns[name] = np.full(table.num_rows, None, object)
+    level, positions = pandas_index(schema.metadata, schema.names, table.num_rows)
+    if positions is not None:
+        return {**columns, LEVEL: positions}, recorded
+    if level and columns[level].dtype.kind in "iu":
+        columns = {LEVEL if name == level else name: each for name, each in columns.items()}
     return columns, recorded
+
+
+def pandas_index(
+    metadata: Mapping[bytes, bytes] | None, names: Sequence[str], n: int
+) -> tuple[str, Array | None]:
+    """Return the index of a data frame that pandas wrote as parquet, where it tells something.
+
+    Args:
+        metadata: That of the schema.
+        names: Names of the columns in the file.
+        n: How many rows there are.
+
+    Returns:
+        The column of the index, if its name does not tell that it holds positions, or ""; and the
+        positions, int64 [n], where pandas records a range in place of a column, other than 0 to
+        n-1, or None.
+    """
+    try:
+        levels = json.loads((metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except (ValueError, AttributeError):
+        levels = []
+    for level in levels if LEVEL not in names else ():
+        if isinstance(level, str) and level in names and level.casefold() not in POSITIONS:
+            return level, None
+        if isinstance(level, dict) and level.get("kind") == "range":
+            counted = np.arange(level["start"], level["stop"], level["step"])
+            is_told = len(counted) == n and not np.array_equal(counted, np.arange(n))
+            return "", counted if is_told else None
+    return "", None
 
 
 def _is_nested(pyarrow: Any, kind: Any) -> bool:

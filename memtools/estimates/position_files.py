@@ -18,6 +18,7 @@ from memtools.errors import ConfigError
 from memtools.estimates.columns import as_positions, find_roles
 from memtools.estimates.file_formats import TABLES, recognise_format, require_file
 from memtools.estimates.npz import Array, read_npy
+from memtools.estimates.positions import UNNAMED, parse_positions
 from memtools.estimates.table_reader import read_table
 from memtools.files import disk_errors
 
@@ -84,13 +85,26 @@ def as_index(index: Any, n: int) -> tuple[NDArray[np.int64], int | None]:
 
 
 def _from_columns(path: Path, columns: Mapping[str, Array]) -> Array:
-    """Return the column of positions, or the only one that there is."""
+    """Return the column of positions, or the only one that there is.
+
+    The row numbers that pandas writes give way to the only other column of integers.
+    """
     name = find_roles(columns, where=str(path), need_score=False).position
+    if name in UNNAMED and np.array_equal(columns[name], np.arange(len(columns[name]))):
+        others = [
+            other
+            for other, column in columns.items()
+            if other != name and column.dtype.kind in "iub"
+        ]
+        if len(others) > 1:
+            raise ValueError(f"{' and '.join(others)} may be positions: which? call it index")
+        name = others[0] if others else name
     if name is None and len(columns) == 1:
         name = next(iter(columns))
     if name is None:
         raise ValueError(f"its columns are {', '.join(columns)}")
-    return columns[name]
+    parsed = parse_positions(columns[name])
+    return columns[name] if parsed is None else parsed
 
 
 def _from_json(path: Path) -> Array:

@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, Declaration, known_direction, quantity_in
-from memtools.estimates.columns import SCORES, Roles, as_positions
+from memtools.estimates.columns import BESIDE, SCORES, Roles, as_positions
 from memtools.estimates.npz import Array
 from memtools.estimates.position_files import as_index
 from memtools.estimates.scores import Scores
-
-BESIDE = ("standard_error", "n_in", "n_out")
-"""The columns that memtools writes beside a score."""
+from memtools.estimates.tfds_ids import require_official, train_positions
 
 _QUANTITIES = {
     "memorization": "memorization",
@@ -106,6 +104,10 @@ def make_scores(
     name = roles.score or ""
     values, value_notes = _check_values(columns[name], f"{path}: {name}", quiet=bool(recorded))
     quantity = _quantity(name, about, recorded, reading)
+    named = _positions_of_ids(columns, roles, about)
+    if named is not None:
+        require_official(str(path), reading.declaration.order)
+        about = dataclasses.replace(about, order="official")
     about = dataclasses.replace(about, direction=about.direction or known_direction(quantity))
     about = reading.declaration.complete(about, quantity)
     beside = {key: columns[key] for key in BESIDE if key in columns and key != name}
@@ -114,12 +116,12 @@ def make_scores(
         quantity,
         values,
         _labels(columns, roles),
-        None if roles.name is None else columns[roles.name].astype("U"),
+        None if roles.name is None or named is not None else columns[roles.name].astype("U"),
         **beside,
         partial=bool(recorded.get("partial", False)),
         notes=(*notes, *value_notes, *roles.notes),
     )
-    places, place_notes = _find_places(path, columns, roles, reading, recorded, len(values))
+    places, place_notes = _find_places(path, columns, roles, reading, recorded, named)
     if places is None:
         return scores
     by_user = reading.index is not None
@@ -196,13 +198,18 @@ def _find_places(
     roles: Roles,
     reading: Reading,
     recorded: Mapping[str, Any],
-    n: int,
+    named: NDArray[np.int64] | None,
 ) -> tuple[_Places | None, list[str]]:
-    """Return where the values belong, and words about it; None where they stay as they are."""
-    column = None
+    """Return where the values belong, and words about it; None where they stay as they are.
+
+    named: the positions that ids of TFDS name, int64 [n], or None.
+    """
+    column, n = None, len(columns[roles.score or ""])
     if roles.position is not None:
         where = f"{path}: column {roles.position}"
         column = as_positions(columns[roles.position], where, from_one=True)  # looked at already
+    if named is not None:
+        return _places_of_ids(path, named, column, reading)
     if reading.index is not None:
         position, n_all = as_index(reading.index, n)
         if column is not None and not np.array_equal(column, position):
@@ -232,6 +239,40 @@ def _find_places(
         places = dataclasses.replace(places, partial=False)
         return places, [f"{path}: {words} counts all {n:,} rows in order"]
     return places, [f"{path}: {n:,} values placed by {words}, at {places.n_all:,} positions"]
+
+
+def _positions_of_ids(
+    columns: Mapping[str, Array], roles: Roles, about: About
+) -> NDArray[np.int64] | None:
+    """Return the positions that names are which are ids of TFDS, int64 [n]; None for others.
+
+    Where another order is recorded, the names are left to those who join by them.
+    """
+    if roles.name is None or about.order not in ("", "official", "file"):
+        return None
+    return train_positions(columns[roles.name])
+
+
+def _places_of_ids(
+    path: Path, named: NDArray[np.int64], column: NDArray[np.int64] | None, reading: Reading
+) -> tuple[_Places, list[str]]:
+    """Return the places that ids of TFDS name; ConfigError if other positions contradict them."""
+    n = len(named)
+    given = column
+    if given is not None and np.array_equal(given, np.arange(n)):
+        given = None  # it counts the rows
+    if reading.index is not None:
+        given, _ = as_index(reading.index, n)
+    if given is not None and not np.array_equal(given, named):
+        raise ConfigError(
+            f"{path} holds ids of TFDS, which name positions, and the"
+            f" {'index gives' if reading.index is not None else 'column of positions has'} others",
+            hint="leave out --index (index=), or remove the column that is wrong",
+        )
+    positions = as_positions(named, f"{path}: the ids", from_one=True)
+    n_all = int(positions.max(initial=-1)) + 1
+    words = f"{path}: {n:,} values placed by ids of TFDS, at {n_all:,} positions"
+    return _Places(positions, n_all, True), [words]
 
 
 def _placed(scores: Scores, places: _Places, by_user: bool) -> Scores:

@@ -20,9 +20,11 @@ from numpy.lib import format as npy
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, known_direction, read_about
 from memtools.estimates.columns import (
+    BESIDE,
     LABELS,
     MAX_POSITION,
     NAMES,
+    PERHAPS_CLASSES,
     POSITIONS,
     SCORES,
     UNNAMED,
@@ -36,8 +38,9 @@ from memtools.estimates.full_matrix import FullMatrix
 from memtools.estimates.model import Estimates, as_text
 from memtools.estimates.npz import Array, Npz, read_npy
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
+from memtools.estimates.positions import parse_positions
 from memtools.estimates.schema import kind_of, open_arrays
-from memtools.estimates.score_columns import BESIDE, Reading, make_scores
+from memtools.estimates.score_columns import Reading, make_scores
 from memtools.estimates.scores import Scores
 from memtools.estimates.table_reader import Table, read_table
 from memtools.files import disk_errors
@@ -84,14 +87,34 @@ def from_arrays(path: Path, arrays: Mapping[str, Array], reading: Reading, about
     try:
         kind = kind_of(arrays)
     except SchemaError as error:
-        if not any(_is_column(arrays, name) for name in arrays):
+        is_named = reading.column in arrays or any(name.casefold() in SCORES for name in arrays)
+        if not is_named and not any(_is_column(arrays, name) for name in arrays):
             raise SchemaError(f"{path}: {error}", hint=error.hint) from error
         kind = "scores"
     if kind == "scores":
         return _from_scores(path, arrays, reading, about)
     _require_unasked(path, reading, kind)
     about = _complete(about, reading)
+    if kind != "pairs":
+        _require_counted(path, arrays)
     return _pairs_of(path, arrays, about) if kind == "pairs" else Estimates(arrays, about)
+
+
+def _require_counted(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Raise SchemaError for estimates with positions beside them: they stand as their rows do."""
+    for name in arrays:
+        shape, dtype = _header(arrays, name)
+        if (name.casefold() in POSITIONS or name in UNNAMED) and dtype.kind in "iufUS":
+            column = arrays[name].reshape(-1)
+            parsed = parse_positions(column)
+            column = column if parsed is None else parsed
+            if not np.array_equal(column, np.arange(len(column))):
+                raise SchemaError(
+                    f"{path} holds estimates and the array {name!r} {list(shape)}: positions other"
+                    " than those of the rows are not read there",
+                    hint=f"put all arrays into the order of the examples, and leave {name!r} out;"
+                    " or write the scores alone, with their positions",
+                )
 
 
 def _complete(about: About, reading: Reading) -> About:
@@ -195,23 +218,44 @@ def _from_scores(path: Path, arrays: Mapping[str, Array], reading: Reading, abou
     """Return the scores of an npz, with the arrays beside them that have a role."""
     score = _choose_array(path, arrays, reading.column)
     own = "about" in arrays
-    with_roles = {*POSITIONS, *UNNAMED, *NAMES, *LABELS, *BESIDE} - (_BOTH_WAYS if own else set())
-    columns = {score: arrays[score]}
+    columns = {score: arrays[score], **_columns_beside(path, arrays, score)}
     n = len(columns[score]) if columns[score].ndim else 0
-    for name in arrays:
-        is_beside = name != score and (name in with_roles or name.casefold() in with_roles)
-        if is_beside and _header(arrays, name)[0] == (n,):
-            column = arrays[name]
-            columns[name] = as_text(column) if column.dtype.kind == "S" else column  # type: ignore[assignment]
     recorded: dict[str, Any] = {}
     if own:
         partial = "partial" in arrays and bool(arrays["partial"])
         recorded = {"n": n, "partial": partial}
-    if "quantity" in arrays:
+    if score != "scores" and "scores" in arrays:  # what is recorded is of the other array
+        about = dataclasses.replace(about, definition="", direction="")
+        reading = dataclasses.replace(reading, quantity="")
+    elif "quantity" in arrays:
         recorded["quantity"] = str(arrays["quantity"])
     roles = find_roles(columns, where=str(path), column=score, from_one=reading.index is not None)
     notes = () if score == "scores" else (f"{path}: the scores are the array {score!r}",)
     return make_scores(path, columns, roles, reading, about, recorded, notes)
+
+
+def _columns_beside(path: Path, arrays: Mapping[str, Array], score: str) -> dict[str, Array]:
+    """Return the arrays beside the scores that have a role, or may be positions, each [n].
+
+    Raises SchemaError for positions, names or labels that are not one for each example.
+    """
+    skipped = {score, *(_BOTH_WAYS if "about" in arrays else ())}
+    with_roles = {*POSITIONS, *NAMES, *LABELS, *BESIDE}
+    shape_of_scores = _header(arrays, score)[0]
+    n = shape_of_scores[0] if shape_of_scores else 0
+    columns: dict[str, Array] = {}
+    for name in [each for each in arrays if each not in skipped]:
+        shape, dtype = _header(arrays, name)
+        has_role = name.casefold() in with_roles or name in UNNAMED
+        if shape in ((n,), (n, 1)) and (has_role or dtype.kind in "iu"):
+            column = arrays[name].reshape(n)
+            columns[name] = as_text(column) if column.dtype.kind == "S" else column  # type: ignore[assignment]
+        elif has_role and shape and name.casefold() not in PERHAPS_CLASSES:
+            raise SchemaError(
+                f"{path}: {name} has the shape {list(shape)}, and there are {n:,} scores",
+                hint=f"{name!r} tells something of each example: give one for each, or remove it",
+            )
+    return columns
 
 
 def _choose_array(path: Path, arrays: Mapping[str, Array], column: str) -> str:
@@ -223,6 +267,8 @@ def _choose_array(path: Path, arrays: Mapping[str, Array], column: str) -> str:
     candidates = [name for name in arrays if _is_column(arrays, name)]
     floats = [name for name in candidates if _header(arrays, name)[1].kind == "f"]
     known = [name for name in candidates if name.casefold() in SCORES]
+    if not known:  # whose shape or type is then said
+        candidates += [name for name in arrays if name.casefold() in SCORES]
     if len(floats) == 1 and known in ([], floats):
         return floats[0]
     return choose_score(dict.fromkeys(candidates, _NONE), where=str(path))

@@ -24,6 +24,7 @@ import numpy as np
 
 from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
+from memtools.estimates.columns import BESIDE
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.parquet_tables import PARQUET_KEY
@@ -39,16 +40,25 @@ _ROWS = 1 << 16  # rows that are text at one time
 
 
 def score_columns(scores: Scores) -> Columns:
-    """index, label, filename, the quantity, and its errors and counts where known: each [n]."""
+    """index, label, filename, the quantity, and its errors and counts where known: each [n].
+
+    Raises ConfigError for a quantity that has the name of another column.
+    """
     columns = {
         "index": np.arange(len(scores)),
         "label": scores.labels,
         "filename": scores.filenames,
-        scores.quantity: scores.values,
         "standard_error": scores.standard_error,
         "n_in": scores.n_in,
         "n_out": scores.n_out,
     }
+    if scores.quantity.casefold() in columns:
+        raise ConfigError(
+            f"the quantity is called {scores.quantity!r}, as another column of the table",
+            hint="give it another name: dataclasses.replace(scores, quantity=...); or write .npz",
+        )
+    beside = {name: columns.pop(name) for name in BESIDE}
+    columns |= {scores.quantity: scores.values, **beside}
     return {name: column for name, column in columns.items() if column is not None}
 
 
