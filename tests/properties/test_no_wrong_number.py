@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import memtools
+from memtools.alignment.aligned_scores import take_scores
 from memtools.alignment.comparison import scores_of
 from memtools.alignment.position_join import CAVEAT
 from memtools.errors import MemtoolsError
+from memtools.estimates.tables import write_scores
 
 N, N_CLASSES = 24, 3
 SYNSETS = ["n01440764", "n01443537", "n02102040"]
@@ -69,7 +71,7 @@ CASES = st.builds(
     rows=st.sampled_from(["as they are", "permuted", "cut", "doubled"]),
     writing=st.sampled_from(sorted(WRITINGS)),
     order=st.sampled_from(["", "official", "official", "file"]),
-    data=st.sampled_from(["names", "samples", "subset", "labels", "hub", "columns"]),
+    data=st.sampled_from(["names", "samples", "subset", "labels", "hub", "columns", "wrapper"]),
     examples=st.sampled_from(
         ["as they are", "permuted", "cut", "doubled", "relabelled", "swapped"]
     ),
@@ -80,7 +82,7 @@ CASES = st.builds(
 )
 
 FUZZED = settings(
-    max_examples=1000,
+    max_examples=600,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -156,8 +158,21 @@ class Dataset:
 Dataset.__module__ = "datasets.arrow_dataset"
 
 
+class Wrapper:
+    """A data set of one's own around another one, which it shows in an order of its own."""
+
+    def __init__(self, dataset, order):
+        self.dataset, self.order = dataset, order
+
+    def __len__(self):
+        return len(self.order)
+
+    def __getitem__(self, k):
+        return None, self.dataset.samples[self.order[k]][1]
+
+
 def data_set(case, examples, labels):
-    """What the user gives, and the examples that it really lists."""
+    """What the user gives, and labels beside it."""
     names = [WRITINGS[case.their_writing](k) for k in examples]
     if case.data == "names":
         return names, labels if case.their_labels else None
@@ -166,6 +181,10 @@ def data_set(case, examples, labels):
     if case.data == "subset":
         whole = SimpleNamespace(samples=list(zip(names, labels.tolist(), strict=True)))
         return SimpleNamespace(dataset=whole, indices=list(range(len(examples)))), None
+    if case.data == "wrapper":
+        inverse = np.argsort(rng_order := np.random.default_rng(case.seed).permutation(len(names)))
+        whole = [(names[k], int(labels[k])) for k in rng_order]
+        return Wrapper(SimpleNamespace(samples=whole), inverse.tolist()), None
     if case.data == "labels":
         return labels, None
     if case.data == "columns":
@@ -202,10 +221,24 @@ def outcome(case, path):
         taken = alignment.take(scores_of(numbers).values)
         assert not np.isnan(taken).all()
         if (np.isnan(taken) | (taken == VALUES[examples])).all():
+            written_again(numbers, alignment, examples, path)
             return "true"
         assert order and CAVEAT in alignment.proof, (case, alignment.proof)
         return "declared"
     return "refused"
+
+
+def written_again(numbers, alignment, examples, path):
+    """What is written in the order of the data set records no other order than that."""
+    aligned = take_scores(scores_of(numbers), alignment)
+    again = path.with_name("aligned.csv")
+    write_scores(again, aligned)
+    read = memtools.load(again)
+    kept = ~np.isnan(read.values)
+    positions = np.arange(len(read.values))
+    place = positions if read.about.order == "official" else examples
+    if len(place) == len(read.values):
+        assert (read.values[kept] == VALUES[place[kept]]).all(), (read.about, examples)
 
 
 def compared(case, other, path):
