@@ -18,6 +18,7 @@ from memtools.datasets.data_sources import listing_of
 from memtools.datasets.identity import identify
 from memtools.datasets.listing import Listing
 from memtools.datasets.tfds_order import tfds_order
+from memtools.datasets.torchvision_data import OFFICIAL_LABELS, mark_of_labels
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates, ExampleIndex
@@ -273,6 +274,14 @@ class CIFAR100:
 CIFAR100.__module__ = "torchvision.datasets.cifar"
 
 
+@pytest.fixture(autouse=True)
+def official_labels(monkeypatch):
+    """The labels of the CIFAR-100 here stand for the official ones."""
+    for split, n in (("train", 50_000), ("test", 10_000)):
+        mark = mark_of_labels(CIFAR_LABELS[:n])
+        monkeypatch.setitem(OFFICIAL_LABELS, ("cifar100", split), mark)
+
+
 def c_scores(dataset="cifar100", order="official", labels=CIFAR_LABELS, **changes):
     n = changes.pop("n", 50_000)
     about = About(dataset=dataset, order=order)
@@ -298,7 +307,16 @@ def test_a_torchvision_cifar_whose_labels_disagree_is_refused():
     labels = CIFAR_LABELS.copy()
     labels[[5, 9]] = (labels[[5, 9]] + 1) % 100
     with pytest.raises(AlignmentError, match="2 of 50,000 labels disagree: number 5 is"):
+        align(c_scores(), to=CIFAR100(labels), order="official")
+    with pytest.raises(ConfigError, match="images are compared with a reference"):
         align(c_scores(), to=CIFAR100(labels))
+
+
+def test_a_torchvision_cifar_that_was_shuffled_in_place_is_refused():
+    shuffled = CIFAR_LABELS[np.random.default_rng(6).permutation(50_000)]
+    for order in ("", "official", "tfds"):
+        with pytest.raises(ConfigError, match="does not have the official labels in their order"):
+            align(c_scores(labels=None), to=CIFAR100(shuffled), order=order)
 
 
 def test_a_torchvision_object_of_another_data_set_or_split_is_refused():

@@ -46,7 +46,8 @@ def write(path, text):
 def test_lists_of_names_are_read_from_text(tmp_path, name, text):
     listing = listing_of(write(tmp_path / name, text))
     assert list(listing.names) == NAMES
-    assert listing.index is None and listing.what == f"{name} of 3"
+    assert listing.what == f"{name} of 3"
+    assert listing.index is None or listing.index.tolist() == [9, 8, 7]  # of a sorted table
     assert listing.labels is None or listing.labels.tolist() in (LABELS, [0, 1, 2])
 
 
@@ -250,3 +251,81 @@ def test_pixels_of_files_that_cannot_be_compared_are_refused(tmp_path):
             read_images([paths[0], paths[k]])
     image.new("L", (3, 2)).save(paths[0])
     assert read_images(paths[:1]).shape == (1, 2, 3, 1)
+
+
+def test_lines_of_integers_are_labels_or_positions(tmp_path):
+    order = np.random.default_rng(0).permutation(30)
+    listing = listing_of(write(tmp_path / "positions.txt", "".join(f"{k}\n" for k in order)))
+    assert listing.index.tolist() == order.tolist() and listing.order == ""
+    assert list(listing.names) == [str(k) for k in order]
+    padded = listing_of(write(tmp_path / "padded.txt", "00002\n00000\n00001\n"))
+    assert padded.index.tolist() == [2, 0, 1] and padded.names[0] == "00002"
+    labels = listing_of(write(tmp_path / "labels.txt", "3\n1\n3\n"))
+    assert labels.labels.tolist() == [3, 1, 3] and labels.names is None
+    with pytest.raises(SchemaError, match="positions count from 0"):
+        listing_of(write(tmp_path / "counted.txt", "3\n1\n2\n"))
+
+
+def test_bare_integers_that_look_like_positions_are_refused(tmp_path):
+    order = np.random.default_rng(0).permutation(30)
+    np.save(tmp_path / "a.npy", order)
+    np.save(tmp_path / "b.npy", order[:25] * 7)  # a part of a larger data set
+    write(tmp_path / "c.json", json.dumps(order.tolist()))
+    for source in ("a.npy", "b.npy", "c.json"):
+        with pytest.raises(ConfigError, match="labels or positions") as caught:
+            listing_of(tmp_path / source)
+        assert "header index or label" in caught.value.hint
+    np.save(tmp_path / "d.npy", order % 7)
+    assert listing_of(tmp_path / "d.npy").labels.tolist() == (order % 7).tolist()
+
+
+@pytest.mark.parametrize("name", ["train_idx", "indices", "ids", "example_id", "Sample Index"])
+def test_positions_have_many_names_in_files(tmp_path, name):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    import pyarrow.parquet
+
+    order, labels = [2, 0, 1, 4, 3], [5, 6, 5, 6, 5]
+    rows = "".join(f"{a},{b}\n" for a, b in zip(order, labels, strict=True))
+    write(tmp_path / "a.csv", f"{name},label\n{rows}")
+    np.savez(tmp_path / "a.npz", **{name: order, "labels": labels})
+    np.savez(tmp_path / "b.npz", **{name: np.array(order)[:, None], "train_labels": labels})
+    table = pyarrow.table({name: order, "label": labels})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    for file in ("a.csv", "a.npz", "b.npz", "a.parquet"):
+        listing = listing_of(tmp_path / file)
+        assert listing.index.tolist() == order and listing.labels.tolist() == labels, file
+
+
+def test_an_unknown_column_that_looks_like_positions_is_refused(tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    import pyarrow.parquet
+
+    order, labels = [2, 0, 1, 4, 3], [5, 6, 5, 6, 5]
+    rows = "".join(f"{a},{b}\n" for a, b in zip(order, labels, strict=True))
+    write(tmp_path / "a.csv", f"nth,label\n{rows}")
+    np.savez(tmp_path / "a.npz", nth=order, labels=labels)
+    pyarrow.parquet.write_table(
+        pyarrow.table({"nth": order, "label": labels}), tmp_path / "a.parquet"
+    )
+    for file in ("a.csv", "a.npz", "a.parquet"):
+        with pytest.raises(ConfigError, match="column nth looks like positions"):
+            listing_of(tmp_path / file)
+
+
+def test_an_index_that_pandas_wrote_into_parquet_is_positions(tmp_path):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    frame = pandas.DataFrame({"label": [7, 8, 7, 9]})
+    frame[::-1].to_parquet(tmp_path / "reversed.parquet")  # the index is metadata alone
+    listing = listing_of(tmp_path / "reversed.parquet")
+    assert listing.index.tolist() == [3, 2, 1, 0] and listing.labels.tolist() == [9, 7, 8, 7]
+    frame.to_parquet(tmp_path / "plain.parquet")
+    assert listing_of(tmp_path / "plain.parquet").index is None
+    frame.set_index(pandas.Index([3, 0, 1, 2], name="which")).to_parquet(tmp_path / "n.parquet")
+    assert listing_of(tmp_path / "n.parquet").index.tolist() == [3, 0, 1, 2]
+
+
+def test_an_npz_whose_positions_are_of_another_length_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", train_labels=[1, 2, 3], index=[2, 0])
+    with pytest.raises(ConfigError, match="2 and 3 names, labels or images"):
+        listing_of(tmp_path / "a.npz")

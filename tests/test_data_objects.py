@@ -8,7 +8,9 @@ import pytest
 from memtools.datasets.data_sources import listing_of
 from memtools.datasets.listing import Listing
 from memtools.datasets.names import NameColumn
-from memtools.errors import ConfigError
+from memtools.datasets.tfds_order import FIRST_LABELS
+from memtools.datasets.torchvision_data import OFFICIAL_LABELS, mark_of_labels
+from memtools.errors import ConfigError, SchemaError
 
 arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
@@ -101,6 +103,20 @@ def mnist(kind=MNIST, n=60_000, train=True, **attributes):
     for name, value in attributes.items():
         setattr(data, name, value)
     return data
+
+
+@pytest.fixture(autouse=True)
+def official_labels(monkeypatch):
+    """The labels of the objects here stand for the official ones."""
+    for split, n in (("train", 50_000), ("test", 10_000)):
+        for dataset in ("cifar10", "cifar100"):
+            mark = mark_of_labels(np.array(cifar(n=n).targets))
+            monkeypatch.setitem(OFFICIAL_LABELS, (dataset, split), mark)
+    for split, n in (("train", 60_000), ("test", 10_000)):
+        for dataset in ("mnist", "fashion_mnist"):
+            monkeypatch.setitem(
+                OFFICIAL_LABELS, (dataset, split), mark_of_labels(np.arange(n) % 10)
+            )
 
 
 @pytest.mark.parametrize(
@@ -253,7 +269,8 @@ def test_a_concatenation_keeps_positions_of_one_split_only():
 
 def test_a_loader_is_listed_in_the_order_of_its_data_set():
     loader = type("DataLoader", (), {"__len__": lambda self: 782})()
-    loader.dataset, loader.batch_size, loader.sampler = cifar(), 64, object()
+    loader.dataset, loader.batch_size = cifar(), 64
+    loader.sampler = type("SequentialSampler", (), {})()
     listing = listing_of(loader)
     assert np.array_equal(listing.index, np.arange(50_000))
     assert listing.what == "torchvision CIFAR10 of 50,000, in a DataLoader"
@@ -279,20 +296,52 @@ def test_a_wrapper_of_the_same_examples_is_unwrapped():
     assert listing.what == "torchvision CIFAR10 of 50,000, in a Wrapper"
 
 
-def test_a_wrapper_that_cannot_be_compared_says_so():
+def test_a_wrapper_that_cannot_be_compared_is_refused():
     class Views(Wrapper):
         def __getitem__(self, k):
             return self.dataset.data[k], self.dataset.data[k]
 
-    listing = listing_of(Views(cifar()))
-    assert len(listing.index) == 50_000
-    assert listing.what == "torchvision CIFAR10 of 50,000, its order not checked, in a Views"
+    with pytest.raises(ConfigError, match="Views does not tell in which order") as caught:
+        listing_of(Views(cifar()))
+    assert caught.value.hint.startswith("give its .dataset if the order is the same")
+
+
+def test_a_wrapper_that_keeps_a_permutation_is_refused():
+    class Own:  # permutes within the classes, so that its labels agree
+        def __init__(self, dataset, order):
+            self.dataset, self.mine = dataset, order
+
+        def __len__(self):
+            return len(self.mine)
+
+        def __getitem__(self, k):
+            return self.dataset[self.mine[k]]
+
+    data = cifar()
+    labels = np.array(data.targets)
+    order = np.empty(50_000, int)
+    order[np.argsort(labels, kind="stable")] = np.lexsort((-np.arange(50_000), labels))
+    assert np.array_equal(labels[order], labels) and order[0] != 0
+    for each in (order, order.tolist(), Tensor(order)):
+        with pytest.raises(ConfigError, match=r"Own keeps a permutation of its 50,000 .* \.mine"):
+            listing_of(Own(data, each))
+    listing = listing_of(Own(data, range(50_000)))
+    assert np.array_equal(listing.index, np.arange(50_000))
+    chosen = type("Chosen", (Subset,), {"__getitem__": lambda self, k: data[self.indices[k]]})
+    part = chosen(data, order)
+    assert np.array_equal(listing_of(part).index, order)
+    part.again = order[::-1]
+    with pytest.raises(ConfigError, match=r"keeps a permutation .* \.again"):
+        listing_of(part)
 
 
 def test_a_wrapper_that_permutes_or_cuts_is_refused():
     data = cifar()
     order = np.random.default_rng(1).permutation(50_000).tolist()
+    doubled = [order[0], *order[:-1]]
     with pytest.raises(ConfigError, match=r"example \d+ of Wrapper has the label \d, and that"):
+        listing_of(Wrapper(data, doubled))
+    with pytest.raises(ConfigError, match=r"Wrapper keeps a permutation of its 50,000 examples"):
         listing_of(Wrapper(data, order))
     with pytest.raises(ConfigError, match=r"has 100 examples, and its \.dataset has 50,000"):
         listing_of(Wrapper(data, order[:100]))
@@ -589,3 +638,122 @@ def test_an_object_whose_indices_are_not_those_of_a_subset_is_refused():
     shuffled = type("Shuffled", (Subset,), {"__getitem__": lambda self, k: data[k]})
     with pytest.raises(ConfigError, match="example 0 of Shuffled has the label"):
         listing_of(shuffled(data, range(49_999, -1, -1)))
+
+
+@pytest.mark.parametrize("kind", ["RandomSampler", "WeightedRandomSampler", "DistributedSampler"])
+def test_a_loader_that_reads_in_another_order_is_refused(kind):
+    loader = type("DataLoader", (), {"__len__": lambda self: 782})()
+    loader.dataset, loader.batch_size, loader.sampler = cifar(), 64, type(kind, (), {})()
+    with pytest.raises(ConfigError, match=f"reads its data set through a {kind}") as caught:
+        listing_of(loader)
+    assert caught.value.hint.startswith("give its .dataset")
+    loader.sampler = type("SequentialSampler", (), {})()
+    loader.batch_sampler = type("BatchesByLength", (), {})()
+    with pytest.raises(ConfigError, match="through a BatchesByLength"):
+        listing_of(loader)
+
+
+def test_a_cifar_that_was_shuffled_in_place_is_refused():
+    data = cifar(CIFAR100)
+    order = np.random.default_rng(5).permutation(50_000)
+    data.data, data.targets = data.data[order], np.array(data.targets)[order].tolist()
+    with pytest.raises(ConfigError, match="CIFAR100 of 50,000 does not have the official labels"):
+        listing_of(data)
+    with pytest.raises(ConfigError, match="does not have the official labels"):
+        listing_of(Subset(data, [3, 4]))
+    listing = listing_of((data.data, data.targets))
+    assert listing.index is None and len(listing.images) == 50_000
+
+
+def test_a_cifar_with_noisy_labels_tells_no_positions():
+    data = cifar()
+    data.targets[17] += 1
+    listing = listing_of(data)
+    assert listing.index is None and listing.order == "" and listing.dataset == "cifar10"
+    assert listing.what == "torchvision CIFAR10 of 50,000, whose labels are not the official ones"
+
+
+def test_labels_of_published_scores_are_those_of_cifar(monkeypatch, published):
+    monkeypatch.undo()
+    for name in ("cifar10", "cifar100"):
+        with np.load(published / f"{name}-cscores-orig-order.npz") as arrays:
+            assert mark_of_labels(arrays["labels"]) == OFFICIAL_LABELS[name, "train"]
+
+
+@pytest.mark.parametrize("key", sorted(OFFICIAL_LABELS))
+def test_official_labels_begin_as_they_are_known_to(key, monkeypatch):
+    monkeypatch.undo()
+    firsts = {**FIRST_LABELS, ("cifar10", "train"): (6,), ("cifar10", "test"): (3,)}
+    firsts |= {("cifar100", "train"): (19,), ("cifar100", "test"): (49,)}
+    assert bytes.fromhex(OFFICIAL_LABELS[key][1])[0] == firsts[key][0]
+
+
+def test_the_index_of_a_data_frame_is_positions():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    labels = np.array([3, 4, 3, 5, 4])
+    order = np.array([2, 4, 0, 1, 3])
+    listing = listing_of(pandas.DataFrame({"label": labels[order]}, index=order))
+    assert listing.index.tolist() == order.tolist()
+    assert listing.labels.tolist() == labels[order].tolist()
+    series = pandas.Series(labels[order], index=order)
+    assert listing_of(series).index.tolist() == order.tolist()
+    assert listing_of(pandas.Series(labels)).index is None
+    part = pandas.DataFrame({"label": labels})[::2]
+    assert listing_of(part).index.tolist() == [0, 2, 4]
+    assert listing_of(pandas.DataFrame({"label": labels})).index is None
+    named = pandas.DataFrame({"label": labels}, index=[f"{k}.png" for k in order])
+    assert list(listing_of(named).names) == [f"{k}.png" for k in order]
+    with pytest.raises(SchemaError, match="comes twice"):
+        listing_of(pandas.DataFrame({"label": labels}, index=[0, 1, 0, 1, 2]))
+    with pytest.raises(ConfigError, match="2 levels"):
+        listing_of(pandas.DataFrame({"label": labels}).set_index([order, labels]))
+
+
+@pytest.mark.parametrize("name", ["train_idx", "train_index", "indices", "ids", "sample_id"])
+def test_positions_have_many_names(name):
+    listing = listing_of({name: [2, 0, 1], "label": [5, 6, 7]})
+    assert listing.index.tolist() == [2, 0, 1] and listing.labels.tolist() == [5, 6, 7]
+    rows = [{name: k, "label": 0} for k in (2, 0, 1)]
+    assert listing_of(rows).index.tolist() == [2, 0, 1]
+    text = listing_of({name: ["02", "00", "01"], "label": [5, 6, 7]})
+    assert text.index.tolist() == [2, 0, 1] and text.names is None
+
+
+def test_positions_beside_images_and_names_are_kept():
+    images = np.zeros((3, 2, 2, 3), np.uint8)
+    assert listing_of({"image": images, "index": [2, 0, 1]}).index.tolist() == [2, 0, 1]
+    named = listing_of({"path": ["a", "b", "c"], "index": [2, 0, 1]})
+    assert named.index.tolist() == [2, 0, 1] and list(named.names) == ["a", "b", "c"]
+    assert listing_of({"path": ["a", "b", "c"], "id": [7, 7, 9]}).index is None
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"id": [0, 1, 2], "index": [2, 0, 1]},
+        {"path": ["x/a.png", "x/b.png"], "filename": ["b.png", "a.png"]},
+    ],
+)
+def test_columns_that_contradict_each_other_are_refused(columns):
+    for source in (columns, arrow.table(columns)):
+        with pytest.raises(ConfigError, match=r"differ: which are|in another order: which are"):
+            listing_of(source)
+    assert list(listing_of({"path": ["x/a.png"], "filename": ["a.png"]}).names) == ["a.png"]
+
+
+def test_an_unknown_column_that_looks_like_positions_is_refused():
+    columns = {"nth": [2, 0, 1, 3], "label": [0, 1, 0, 1]}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    for source in (columns, arrow.table(columns), rows):
+        with pytest.raises(ConfigError, match="column nth looks like positions"):
+            listing_of(source)
+
+
+def test_bare_integers_are_labels_unless_each_comes_once():
+    order = np.random.default_rng(0).permutation(40)
+    for source in (order, order.tolist(), Tensor(order), order[:30]):
+        with pytest.raises(ConfigError, match="labels or positions"):
+            listing_of(source)
+    assert listing_of(order % 9).labels.tolist() == (order % 9).tolist()
+    listing = listing_of([f"{k:05d}" for k in order])
+    assert listing.index.tolist() == order.tolist() and listing.names[0] == f"{order[0]:05d}"

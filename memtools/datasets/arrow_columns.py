@@ -9,23 +9,36 @@ copy, so that the bytes of images are not touched where their paths are names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from memtools.datasets.example_arrays import as_labels
-from memtools.datasets.example_columns import LABELS, NAMES
+from memtools.datasets.example_columns import (
+    LABELS,
+    NAMES,
+    choose_names,
+    choose_positions,
+    is_known,
+    positions_of,
+    without,
+)
 from memtools.datasets.image_pixels import decode_images
 from memtools.datasets.listing import Listing
 from memtools.datasets.names import NameColumn
 from memtools.errors import ConfigError
 from memtools.estimates import columns as roles
 from memtools.estimates.npz import Array
+from memtools.estimates.positions import require_no_positions
 
 IMAGES = ("image", "img", "images", "jpg", "jpeg", "png", "webp")
 """Names of columns of images, in the order in which they are preferred."""
 
 _TEXT = ("string", "large_string", "string_view")
 _POSITIONS = (*roles.POSITIONS, *(name.casefold() for name in roles.UNNAMED))
+_INDEX = "__index_level_0__"  # as pandas calls an index without a name
 _PNG = b"\x89PNG"
 _MOST_BYTES = 512 << 20  # of encoded images that are decoded in memory: CIFAR has 0.1 GB
 
@@ -63,7 +76,23 @@ def columns_of(table: Any) -> dict[str, Any]:
         fields = [column.type.field(k).name for k in range(column.type.num_fields)]
         children = column.flatten()
         columns |= {f"{name}.{field}": each for field, each in zip(fields, children, strict=True)}
-    return columns
+    return columns | _pandas_index(table, columns)
+
+
+def _pandas_index(table: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the index that pandas wrote as metadata only, or under a name of its own."""
+    metadata = (getattr(table.schema, "metadata", None) or {}).get(b"pandas")
+    levels = json.loads(metadata).get("index_columns", []) if metadata else []
+    if len(levels) != 1 or _INDEX in columns:
+        return {}
+    level, n = levels[0], table.num_rows
+    if isinstance(level, Mapping):
+        index = np.arange(level["start"], level["stop"], level["step"])
+        if len(index) != n or np.array_equal(index, np.arange(n)):
+            return {}  # the rows as they are, or what was left of a table that was cut
+        return {_INDEX: index}
+    known = level.casefold() in (*_POSITIONS, *LABELS, *NAMES)
+    return {} if known or level not in columns else {_INDEX: columns[level]}
 
 
 def with_rows(columns: Mapping[str, Any], rows: Any) -> Mapping[str, Any]:
@@ -82,19 +111,26 @@ def read_arrow(columns: Mapping[str, Any], what: str) -> Listing:
 
     Returns:
         The listing, in the order of the rows: names from the paths of images or a column of names;
-        where there are none, the pixels of images in PNG, or positions. Labels in any case.
+        where there are none, the pixels of images in PNG. Labels and positions in any case.
 
     Raises:
-        ConfigError: No column is known, or some examples have a name and others do not.
+        ConfigError: No column is known, two contradict each other, or some examples have a name
+            and others do not.
+        SchemaError: A column of positions holds others than positions.
     """
     folded = {name.casefold(): name for name in columns}
     label = _find(columns, folded, LABELS)
-    names = _find_names(columns, folded)
+    positions = positions_of(
+        {name: _to_numpy(columns[folded[name]]) for name in _POSITIONS if name in folded}
+    )
+    names = choose_names(_texts(columns, folded, positions), what)
     images = None if names is not None else _decode_pngs(columns, folded)
-    position = None
-    if names is None and images is None:
-        position = _find(columns, folded, _POSITIONS)
-    if names is None and label is None and images is None and position is None:
+    index = choose_positions(positions, what, named=names is not None)
+    if names is None and set(positions) <= {name.casefold() for name in roles.UNNAMED}:
+        others = [name for name in columns if not is_known(name) and _is_integer(columns[name])]
+        numbers = {name: _to_numpy(columns[name]) for name in others}
+        require_no_positions(without(numbers, index), what, None)
+    if names is None and label is None and images is None and index is None:
         raise ConfigError(
             f"the {what} has no column of names, labels or positions: its columns are"
             f" {', '.join(columns)}",
@@ -104,7 +140,7 @@ def read_arrow(columns: Mapping[str, Any], what: str) -> Listing:
         names=names,
         labels=None if label is None else as_labels(_to_numpy(label)),
         images=images,
-        index=None if position is None else roles.as_positions(_to_numpy(position), what),
+        index=index,
         what=what,
     )
 
@@ -142,18 +178,24 @@ def read_arrow_column(columns: Mapping[str, Any], name: str, what: str) -> Listi
     )
 
 
-def _find_names(columns: Mapping[str, Any], folded: Mapping[str, str]) -> NameColumn | None:
-    """Return the paths of the images; else a column of names, each once."""
+def _texts(
+    columns: Mapping[str, Any], folded: Mapping[str, str], positions: Collection[str]
+) -> dict[str, NameColumn]:
+    """Return the paths of the images, and columns of names, each once."""
     paths = [name.removesuffix(".path") for name in folded if name.endswith(".path")]
-    known = [name for name in IMAGES if name in paths]
-    for name in known or paths:
+    found = {}
+    for name in [each for each in IMAGES if each in paths] or paths:
         column = columns[folded[f"{name}.path"]]
         if column.null_count < len(column):
-            return NameColumn.from_arrow(column)
-    for column in (columns[folded[name]] for name in NAMES if name in folded):
+            found[f"{name}.path"] = NameColumn.from_arrow(column)
+            break
+    for name in dict.fromkeys((*NAMES, *_POSITIONS)):
+        if name not in folded or name in positions:
+            continue
+        column = columns[folded[name]]
         if _is_text(column) and len(column.unique()) == len(column):
-            return NameColumn.from_arrow(column)
-    return None
+            found[name] = NameColumn.from_arrow(column)
+    return found
 
 
 def _find(columns: Mapping[str, Any], folded: Mapping[str, str], known: tuple[str, ...]) -> Any:
@@ -178,16 +220,20 @@ def _decode_pngs(columns: Mapping[str, Any], folded: Mapping[str, str]) -> Array
 
 
 def _is_text(column: Any) -> bool:
-    if column is None:
+    if column is None or isinstance(column, np.ndarray):
         return False
     kind = str(column.type)
     return kind in _TEXT or (kind.startswith("dictionary") and "string" in kind)
 
 
 def _is_integer(column: Any) -> bool:
+    if isinstance(column, np.ndarray):
+        return column.dtype.kind in "iu"
     return column is not None and str(column.type).startswith(("int", "uint"))
 
 
 def _to_numpy(column: Any) -> Array:
+    if isinstance(column, np.ndarray):
+        return column
     values: Array = column.to_numpy(zero_copy_only=False)
     return values

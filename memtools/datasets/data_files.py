@@ -8,15 +8,17 @@ read_path(Path("imagenet/train"))        # images, as torchvision's ImageFolder 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memtools.datasets.arrow_columns import IMAGES, columns_of, read_arrow
-from memtools.datasets.data_objects import read_object
-from memtools.datasets.example_arrays import as_labels, as_texts
+from memtools.datasets.data_objects import read_names, read_object
+from memtools.datasets.example_arrays import as_labels, as_texts, refuse_positions
+from memtools.datasets.example_columns import choose_names, choose_positions, positions_of
 from memtools.datasets.image_lists import (
     KAGGLE_COLUMNS,
     is_kaggle_table,
@@ -29,6 +31,7 @@ from memtools.errors import ConfigError, MemtoolsError, SchemaError
 from memtools.estimates import columns as roles
 from memtools.estimates.file_formats import Format, recognise_format
 from memtools.estimates.npz import Array
+from memtools.estimates.positions import parse_positions
 from memtools.estimates.table_reader import read_table
 from memtools.files import disk_errors
 
@@ -57,8 +60,7 @@ def read_path(path: Path, *, split: str = "train", class_folders: str = "auto") 
 
         return read_folder(path, split=split, class_folders=class_folders)
     if path.suffix.lower() in (".txt", ".lst", ".list"):
-        images = read_text_list(path)
-        return Listing(images.names, images.labels, what=f"{path.name} of {len(images.names):,}")
+        return _read_lines(path)
     format_ = recognise_format(path)
     if format_ == "npz":
         listing = read_splits(path, split)
@@ -69,6 +71,17 @@ def read_path(path: Path, *, split: str = "train", class_folders: str = "auto") 
     else:
         listing = _read_table(path, format_)
     return dataclasses.replace(listing, what=f"{path.name} of {len(listing):,}")
+
+
+def _read_lines(path: Path) -> Listing:
+    """Read a name in each line; or a label, where all are integers of which some come again."""
+    images = read_text_list(path)
+    n, what = len(images.names), f"{path.name} of {len(images.names):,}"
+    if images.labels is not None:
+        return Listing(images.names, images.labels, what=what)
+    if len(set(images.names)) < n and parse_positions(np.array(images.names)) is not None:
+        return Listing(labels=as_labels(images.names), what=what)
+    return dataclasses.replace(read_names(images.names, str(path)), what=what)
 
 
 def _read_npy(path: Path) -> Listing:
@@ -89,11 +102,13 @@ def _read_table(path: Path, format_: Format) -> Listing:
         names = kaggle_names(*(columns[name].astype(str).tolist() for name in KAGGLE_COLUMNS))
         return Listing(names)
     if format_ == "json" and list(columns) == ["score"] and columns["score"].dtype.kind == "i":
+        refuse_positions(columns["score"])
         return Listing(labels=columns["score"])  # a plain list of whole numbers
+    columns = roles.read_digits(columns)
     found = _find_roles(columns, path)
     label = None if found.label is None else as_labels(columns[found.label])
     if found.name is not None:
-        return Listing(as_texts(columns[found.name]), label)
+        return Listing(_names_of(columns, found.name, path), label, index=_index_of(columns, path))
     if found.position is not None:
         index = roles.as_positions(columns[found.position], f"{path}: column {found.position}")
         return Listing(labels=label, index=index)
@@ -104,6 +119,23 @@ def _read_table(path: Path, format_: Format) -> Listing:
             f" positions ({', '.join(roles.POSITIONS[:3])}, ...), and a first row that says so",
         )
     return Listing(labels=label)
+
+
+def _names_of(columns: Mapping[str, Array], name: str, path: Path) -> Sequence[str]:
+    """Return the names; ConfigError if another column has the same ones in another order."""
+    others = {
+        other: column
+        for other, column in columns.items()
+        if other.casefold() in roles.NAMES and other != name and column.dtype.kind in "US"
+    }
+    names = choose_names({name: columns[name], **others}, str(path))
+    return as_texts(columns[name]) if names is None else names
+
+
+def _index_of(columns: Mapping[str, Array], path: Path) -> NDArray[np.int64] | None:
+    """Return the positions beside names, which are used where an order is declared."""
+    folded = {name.casefold(): column for name, column in columns.items()}
+    return choose_positions(positions_of(folded), str(path), named=True)
 
 
 def _find_roles(columns: Mapping[str, Array], path: Path) -> roles.Roles:

@@ -14,8 +14,19 @@ from typing import Any
 import numpy as np
 
 from memtools.datasets.arrow_columns import columns_of, read_arrow
-from memtools.datasets.example_arrays import as_images, as_labels, as_texts, to_array
-from memtools.datasets.example_columns import read_columns, read_rows
+from memtools.datasets.example_arrays import (
+    as_images,
+    as_labels,
+    as_texts,
+    refuse_positions,
+    to_array,
+)
+from memtools.datasets.example_columns import (
+    is_known,
+    is_text,
+    read_columns,
+    read_rows,
+)
 from memtools.datasets.hugging_face import read_hugging_face
 from memtools.datasets.listing import Listing
 from memtools.datasets.names import NameColumn
@@ -23,6 +34,8 @@ from memtools.datasets.tfds_data import read_data_source, refuse_tensorflow
 from memtools.datasets.torchvision_data import read_attributes, read_samples
 from memtools.datasets.wrapped_data import read_composed, read_wrapper
 from memtools.errors import ConfigError
+from memtools.estimates.npz import Array
+from memtools.estimates.positions import UNNAMED, as_positions, parse_positions
 
 _HINT = "give file names, an ImageFolder, a Subset of it, a path, or images"
 _TEXT = (str, bytes, os.PathLike)
@@ -51,6 +64,8 @@ def read_object(source: Any) -> Listing:
         return Listing(source, what=f"{len(source):,} names")
     if isinstance(source, (list, tuple, range)):
         return _read_sequence(source)
+    if (series := _read_series(source)) is not None:
+        return series
     if _is_array(source):
         return _read_array(source)
     listing = _read_library_object(source)
@@ -86,7 +101,71 @@ def _read_frame(source: Any) -> Listing | None:
     if names is None or not hasattr(source, "to_dict") or isinstance(source, Mapping):
         return None
     columns = {str(name): to_array(source[name].to_numpy()) for name in names}
-    return read_columns(columns, f"data frame of {len(source):,}")
+    index = _read_pandas_index(getattr(source, "index", None), columns)
+    return read_columns(columns | index, f"data frame of {len(source):,}")
+
+
+def _read_series(source: Any) -> Listing | None:
+    """Read a Series of pandas with an index that tells something; None for anything else."""
+    if not hasattr(source, "iloc") or not hasattr(source, "index") or hasattr(source, "columns"):
+        return None
+    values = to_array(source.to_numpy())
+    name = str(source.name or "")
+    if not name or not is_known(name):
+        name = "label" if values.dtype.kind in "iu" else "filename" if is_text(values) else name
+    index = _read_pandas_index(source.index, {name: values})
+    if not index:
+        return None
+    return read_columns({name: values, **index}, f"Series of {len(source):,}")
+
+
+def read_names(names: Sequence[str], what: str) -> Listing:
+    """Return the listing of bare names; those that are digits are positions, too.
+
+    Args:
+        names: str [n].
+        what: Where they come from, for messages.
+
+    Returns:
+        The listing, with positions if all names are digits.
+
+    Raises:
+        SchemaError: All names are digits, and not positions.
+    """
+    if not len(names) or not names[0][:1].isdigit():
+        return Listing(names, what=what)
+    numbers = parse_positions(np.array(list(names)))
+    index = None if numbers is None else as_positions(numbers, what)
+    return Listing(names, index=index, what=what)
+
+
+def _read_pandas_index(index: Any, columns: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the index of a data frame or Series as a column, if it tells something.
+
+    Args:
+        index: An index of pandas with n elements, or None.
+        columns: The other columns by name, each [n].
+
+    Returns:
+        The index under its name, if that is known, else under the name that pandas gives it in
+        files; nothing if it only counts the rows.
+
+    Raises:
+        ConfigError: The index has several levels.
+    """
+    if index is None or not hasattr(index, "to_numpy"):
+        return {}
+    if getattr(index, "nlevels", 1) > 1:
+        raise ConfigError(
+            f"the index of the data frame has {index.nlevels} levels", hint="give .reset_index()"
+        )
+    values = to_array(index.to_numpy())
+    if values.dtype.kind in "iu" and np.array_equal(values, np.arange(len(values))):
+        return {}
+    if values.dtype.kind not in "iu" and not is_text(values):
+        return {}
+    name = str(index.name or "")
+    return {name if is_known(name) and name not in columns else UNNAMED[-1]: values}
 
 
 def _read_tensors(source: Any) -> Listing | None:
@@ -113,7 +192,7 @@ def _read_sequence(source: Sequence[Any]) -> Listing:
         return Listing([])
     first, n = source[0], len(source)
     if isinstance(first, _TEXT):
-        return Listing(as_texts(source), what=f"list of {n:,} names")
+        return read_names(as_texts(source), f"list of {n:,} names")
     if isinstance(first, Mapping):
         return read_rows(source, f"list of {n:,} rows")
     if _is_row(first) and isinstance(first[0], _TEXT):  # (path, label), as .samples has them
@@ -148,6 +227,7 @@ def _read_array(source: Any) -> Listing:
         return Listing(images=as_images(column), what=f"array of {n:,} images")
     whole = column.dtype.kind in "iu"
     if whole and (column.ndim == 1 or (column.ndim == 2 and column.shape[1] == 1)):
+        refuse_positions(column)
         return Listing(labels=as_labels(column), what=f"array of {n:,} labels")
     if column.ndim == 1 and column.dtype.kind == "b":
         raise ConfigError(
@@ -155,9 +235,9 @@ def _read_array(source: Any) -> Listing:
             hint="give a Subset, or the names or labels of the examples",
         )
     if column.ndim == 1 and (column.dtype.kind in "SUT" or not n):
-        return Listing(as_texts(column), what=f"array of {n:,} names")
+        return read_names(as_texts(column), f"array of {n:,} names")
     if column.ndim == 1 and column.dtype.kind == "O" and isinstance(column[0], _TEXT):
-        return Listing(as_texts(column), what=f"array of {n:,} names")
+        return read_names(as_texts(column), f"array of {n:,} names")
     raise _refusal(source)
 
 

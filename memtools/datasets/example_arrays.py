@@ -16,9 +16,11 @@ from memtools.datasets.identity import as_names
 from memtools.datasets.names import NameColumn
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.estimates.positions import looks_like_positions
 
 _TEXT = (str, bytes, os.PathLike)
 _CHANNELS = (1, 3)
+_FEW = 20  # integers, of which it tells nothing that each comes once
 
 
 def to_array(values: Any) -> Array:
@@ -122,6 +124,39 @@ def as_images(images: Any) -> Array:
         f"images are uint8 [n, height, width, channels], not {found.dtype} {list(found.shape)}",
         hint=hint,
     )
+
+
+def refuse_positions(values: Any) -> None:
+    """Raise ConfigError for a bare list of integers that looks like positions instead of labels.
+
+    Labels come several times each, and positions once. Of a few nothing can be told, unless they
+    are 0 to n - 1 in another order.
+    """
+    found = as_integers(values)
+    if found is None or not len(found):
+        return
+    distinct = len(np.unique(found)) == len(found) and bool((np.diff(found) != 1).any())
+    if looks_like_positions(found) or (distinct and len(found) >= _FEW):
+        raise ConfigError(
+            f"{len(found):,} integers, each once: are they labels or positions?",
+            hint='call them what they are: {"index": values} or {"label": values}; in a file, by'
+            " a table with the header index or label",
+        )
+
+
+def as_integers(values: Any) -> Array | None:
+    """Return a list, an array or a tensor of integers as an array [n]; None for anything else."""
+    if isinstance(values, (list, tuple)):
+        if not values or not isinstance(values[0], (int, np.integer)):
+            return None  # names, or rows: without a copy as an array
+    elif not isinstance(values, range) and not (hasattr(values, "dtype") and len(values.shape)):
+        return None  # an object with a length may be a data set, which is not read for this
+    try:
+        found = to_array(values)
+    except (ConfigError, TypeError, ValueError, OverflowError):
+        return None
+    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
+    return found if found.ndim == 1 and found.dtype.kind in "iu" else None
 
 
 def as_indices(indices: Any, n: int) -> NDArray[np.int64]:

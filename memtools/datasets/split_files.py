@@ -7,7 +7,7 @@ read_splits(Path("mnist.npz"), "test")       # x_test and y_test
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from memtools.datasets.example_columns import IMAGES, LABELS, NAMES, read_columns
@@ -15,7 +15,7 @@ from memtools.datasets.listing import Listing
 from memtools.datasets.splits import parse_split
 from memtools.errors import ConfigError
 from memtools.estimates import columns as roles
-from memtools.estimates.npz import Npz
+from memtools.estimates.npz import Array, Npz
 
 _WORDS = {"train": ("train", "tr"), "val": ("val", "validation"), "test": ("test", "tt")}
 _WANTED = {
@@ -53,6 +53,7 @@ def read_splits(path: Path, split: str) -> Listing:
                 hint="name another split",
             )
         columns = {role: arrays[key] for (name, role), key in members.items() if name == wanted}
+        columns = _beside(arrays, members, columns, alone=len(splits - {""}) < 2) | columns
         if not columns:
             raise ConfigError(
                 f"{path} is not a list of examples: its arrays are {', '.join(arrays)}",
@@ -62,6 +63,30 @@ def read_splits(path: Path, split: str) -> Listing:
     if wanted in ("train", "test") and wanted == parsed:
         return Listing(listing.names, listing.labels, listing.images, listing.index, split=wanted)
     return listing
+
+
+def _beside(
+    arrays: Npz,
+    members: Mapping[tuple[str, str], str],
+    columns: Mapping[str, Array],
+    *,
+    alone: bool,
+) -> dict[str, Array]:
+    """Return arrays whose names tell no split, if they belong to the examples of the wanted one.
+
+    Those of another length belong to it only if it is the only split. Of unknown names only
+    integers are taken: they may be positions.
+    """
+    n = len(next(iter(columns.values()), ()))
+    found = {}
+    for role, key in ((role, key) for (name, role), key in members.items() if not name):
+        shape = arrays.shape(key)
+        if role not in columns and columns and shape and (alone or shape[0] == n):
+            found[role] = arrays[key]
+    for key in set(arrays) - set(members.values()):
+        if arrays.shape(key) in ((n,), (n, 1)) and arrays.dtype(key).kind in "iu":
+            found[key] = arrays[key]
+    return found
 
 
 def _members(keys: Collection[str]) -> dict[tuple[str, str], str]:

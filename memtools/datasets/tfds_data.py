@@ -53,12 +53,12 @@ def read_data_source(source: Any) -> Listing | None:
         return Listing([])
     what = f"TFDS {dataset} {split} of {len(rows):,}".replace("  ", " ")
     order = tfds_order(dataset, split) if split in ("train", "test") else None
-    index = None if order is None or len(order) != len(rows) else np.array(order)
     listing = read_rows(rows, what)
+    index = None if order is None or len(order) != len(rows) else np.array(order)
     return Listing(
         names=listing.names,
         labels=listing.labels,
-        index=index,
+        index=listing.index if index is None else index,
         order="" if index is None else "official",
         dataset="" if index is None else dataset,
         split="" if index is None else split,

@@ -2,11 +2,13 @@
 
 Nothing is imported: a class of the module `torchvision.datasets` is known by its name, and so is a
 subclass of it. Such a class alone vouches for the official order; of any other object with the same
-attributes only names, labels and images are taken.
+attributes only names, labels and images are taken. Such an object may have been shuffled or
+relabelled in place, so that its labels are compared with those of the official files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +29,48 @@ OFFICIAL: dict[str, tuple[str, int, int]] = {
     "KMNIST": ("kmnist", 60_000, 10_000),
 }
 """Classes that keep the examples of the official files in their order: (name, n_train, n_test)."""
+
+OFFICIAL_LABELS: dict[tuple[str, str], tuple[str, str]] = {
+    ("cifar10", "train"): (
+        "2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
+        "0609040506070506090901020104040305030506020107050400040109040701",
+    ),
+    ("cifar10", "test"): (
+        "cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
+        "0302010905030600060909000809000100010100000200080500030700050307",
+    ),
+    ("cifar100", "train"): (
+        "9f11b9f97aad759ba6df0a33e3218b01d8deaf4ed3a14aa1185d69b9ad7ebcb3",
+        "131e1d08362a3b1e3c431113145159632c224f250d303430620f325d0f111749",
+    ),
+    ("cifar100", "test"): (
+        "4dad7d09c7c97d33f6cb928d705cf4196221316fd6e31bdd978a08ed9103ee0b",
+        "312052344f1845395801390939453a272d1b413b4e34273919155763492b3a46",
+    ),
+    ("mnist", "train"): (
+        "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+        "0503050906000004060705050307080908050904010100040803050508050208",
+    ),
+    ("mnist", "test"): (
+        "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+        "0709050103030709060107030006000605000906080204010406050107040906",
+    ),
+    ("fashion_mnist", "train"): (
+        "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7",
+        "0906030208050409010402070400030001090003090100090308090602010005",
+    ),
+    ("fashion_mnist", "test"): (
+        "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
+        "0906010405030508060206060800020205040205010703090505090300050705",
+    ),
+}
+"""What `mark_of_labels` returns of the labels in the official order, by (data set, split).
+
+CIFAR's training labels are those of the published C-scores; its test labels and those of MNIST's
+test split are those of cleanlab/label-errors; the others are the idx files themselves.
+"""
+
+_N_MARKED = 32  # labels that are kept one by one: a shuffle of ten classes leaves about three
 
 _NAMED = {"EMNIST": "emnist", "QMNIST": "qmnist", "SVHN": "svhn_cropped", "STL10": "stl10"}
 _CHANNELS_FIRST = {"SVHN", "STL10"}
@@ -132,13 +176,18 @@ def _with_origin(source: Any, listing: Listing) -> Listing:
     """Add data set, split and official positions where the class vouches for them."""
     library, name = library_class(source)
     what = f"{library} {name}".strip() if library else type(source).__name__
+    what = f"{what} of {len(listing):,}"
     dataset, split, index = "", "", None
     if library == "medmnist":
         dataset, split = str(getattr(source, "flag", "")), _split(source)
         split = "" if getattr(source, "split", "") == "val" else split  # a split of its own
     elif name in OFFICIAL:
         dataset, split = OFFICIAL[name][0], _split(source)
-        index = _official_index(listing, name, split)
+        if _is_whole(listing, name, split):
+            if _has_official_labels(listing, dataset, split, what):
+                index = np.arange(len(listing))
+            else:
+                what += ", whose labels are not the official ones"
     elif name in _NAMED:
         dataset, split = _NAMED[name], _split(source)
         if name == "EMNIST":
@@ -147,7 +196,7 @@ def _with_origin(source: Any, listing: Listing) -> Listing:
         dataset, split = "imagenet", _split(source)
     columns = listing.names, listing.labels, listing.images
     order = "" if index is None else "official"
-    return Listing(*columns, index, order, dataset, split, f"{what} of {len(listing):,}")
+    return Listing(*columns, index, order, dataset, split, what)
 
 
 def _split(source: Any) -> str:
@@ -157,7 +206,46 @@ def _split(source: Any) -> str:
     return _SPLITS.get(str(getattr(source, "split", "")), "")
 
 
-def _official_index(listing: Listing, name: str, split: str) -> Array | None:
-    """Return 0 ... n - 1 if all examples are there; None for a set whose arrays were filtered."""
+def _is_whole(listing: Listing, name: str, split: str) -> bool:
+    """Return whether all examples are there: the arrays of a set may have been filtered."""
     sizes = {"train": OFFICIAL[name][1], "test": OFFICIAL[name][2]}
-    return np.arange(len(listing)) if sizes.get(split) == len(listing) else None
+    return sizes.get(split) == len(listing)
+
+
+def mark_of_labels(labels: Array) -> tuple[str, str]:
+    """Return what labels are recognised by.
+
+    Args:
+        labels: int [n], from 0 to 255.
+
+    Returns:
+        The SHA-256 of the labels as uint8; and 32 of them, evenly spread, in hexadecimal.
+    """
+    whole = np.asarray(labels).astype(np.uint8)
+    chosen = np.linspace(0, len(whole) - 1, _N_MARKED).astype(int)
+    return hashlib.sha256(whole.tobytes()).hexdigest(), whole[chosen].tobytes().hex()
+
+
+def _has_official_labels(listing: Listing, dataset: str, split: str, what: str) -> bool:
+    """Return whether labels are the official ones, where those are known.
+
+    Raises:
+        ConfigError: Most of them differ: the object was shuffled or relabelled in place, so that
+            neither its class nor a declared order tells which example is which.
+    """
+    official = OFFICIAL_LABELS.get((dataset, split))
+    if official is None or listing.labels is None:
+        return True
+    digest, some = mark_of_labels(listing.labels)
+    if digest == official[0] and listing.labels.min() >= 0 and listing.labels.max() <= 255:
+        return True
+    pairs = zip(bytes.fromhex(some), bytes.fromhex(official[1]), strict=True)
+    agreeing = sum(a == b for a, b in pairs)
+    if 2 * agreeing < _N_MARKED:
+        raise ConfigError(
+            f"the {what} does not have the official labels in their order: of {_N_MARKED} of its"
+            f" {split} labels {agreeing} agree, so that it was shuffled or relabelled",
+            hint="give it as it is loaded, or a Subset of it that permutes; or its images and"
+            " labels, (data.data, data.targets), to be joined by pixels",
+        )
+    return False

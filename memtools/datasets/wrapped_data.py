@@ -2,7 +2,7 @@
 
 Subset(data, indices), random_split(...)   the examples at `indices`, nested too
 ConcatDataset([a, b])                      one after the other
-DataLoader(data)                           its data set, in the order of the data set
+DataLoader(data)                           its data set, if it is read from the first to the last
 any object with `.dataset`                 what is inside, if the number of examples is the same
 """
 
@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from memtools.datasets.example_arrays import as_indices, as_labels, to_array
+from memtools.datasets.example_arrays import as_indices, as_integers, as_labels, to_array
 from memtools.datasets.listing import Listing, concatenate
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.estimates.positions import looks_like_positions
 
 INNER = ("dataset", "base_dataset", "ds", "data_source")
 """Attributes under which wrappers keep the data set that they are around."""
@@ -38,10 +39,11 @@ def read_composed(source: Any, read: Read) -> Listing | None:
         read: The function that reads a data set inside.
 
     Returns:
-        The listing, in the order of `source`; that of a loader is the order of its data set.
+        The listing, in the order of `source`.
 
     Raises:
-        ConfigError: Indices are out of range, or the parts have nothing in common.
+        ConfigError: Indices are out of range, the parts have nothing in common, or a loader reads
+            in another order than that of its data set.
     """
     if _is_concatenation(source):
         return _read_concatenation(source, read)
@@ -49,6 +51,7 @@ def read_composed(source: Any, read: Read) -> Listing | None:
     if attribute is not None and hasattr(source, "indices"):
         return _read_subset(source, attribute, read(getattr(source, attribute)))
     if attribute is not None and hasattr(source, "batch_size") and hasattr(source, "sampler"):
+        _require_sequential(source, attribute)
         listing = read(getattr(source, attribute))
         return dataclasses.replace(listing, what=f"{listing.what}, in a {type(source).__name__}")
     return None
@@ -57,7 +60,8 @@ def read_composed(source: Any, read: Read) -> Listing | None:
 def read_wrapper(source: Any, read: Read) -> Listing | None:
     """Return the examples of a data set that changes another, example by example.
 
-    A few examples are read and compared, since a wrapper may permute what is inside.
+    A few examples are read and compared, since a wrapper may permute what is inside. One that
+    cannot be compared is refused.
 
     Args:
         source: An object with one of `INNER`, of the same length.
@@ -67,12 +71,27 @@ def read_wrapper(source: Any, read: Read) -> Listing | None:
         The listing of what is inside; None for an object that is not a wrapper.
 
     Raises:
-        ConfigError: It has another number of examples, or other labels, than its inside.
+        ConfigError: It has another number of examples, or other labels, than its inside; it keeps
+            a permutation; or nothing tells in which order it returns its examples.
     """
     attribute = _inner_attribute(source)
     if attribute is None:
         return None
     return _read_wrapper(source, attribute, read(getattr(source, attribute)))
+
+
+def _require_sequential(loader: Any, attribute: str) -> None:
+    """Raise ConfigError for a loader whose batches come in another order than its data set."""
+    sampler = type(loader.sampler).__name__
+    batches = type(getattr(loader, "batch_sampler", None)).__name__
+    if sampler == "SequentialSampler" and batches in ("BatchSampler", "NoneType"):
+        return
+    how = sampler if sampler != "SequentialSampler" else batches
+    raise ConfigError(
+        f"the {type(loader).__name__} reads its data set through a {how}: its batches come in"
+        " another order",
+        hint=f"give its .{attribute}, if numbers in the order of that are wanted",
+    )
 
 
 def _inner_attribute(source: Any) -> str | None:
@@ -129,6 +148,7 @@ def _read_subset(source: Any, attribute: str, inner: Listing) -> Listing:
     listing = dataclasses.replace(listing, what=f"{inner.what}, Subset of {len(chosen):,}")
     listing = _with_own_labels(source, listing)
     if name != "Subset":  # a class of the user's, whose .indices may mean something else
+        _refuse_permutation(source, attribute, len(chosen), chosen)
         _require_same_labels(source, attribute, listing)
     return listing
 
@@ -147,17 +167,43 @@ def _read_wrapper(source: Any, attribute: str, inner: Listing) -> Listing:
             f"{name} has {n:,} examples, and its .{attribute} has {len(inner):,}",
             hint="give a Subset with its .indices, or the names or labels of these examples",
         )
-    checked = _require_same_labels(source, attribute, inner)
-    how = "in a" if checked else "its order not checked, in a"
-    listing = dataclasses.replace(inner, what=f"{inner.what}, {how} {name}")
+    _refuse_permutation(source, attribute, n)
+    if not _require_same_labels(source, attribute, inner):
+        raise ConfigError(
+            f"{name} does not tell in which order it returns the examples of its .{attribute}:"
+            " they could not be compared by their labels",
+            hint=f"give its .{attribute} if the order is the same; or names or labels in its order",
+        )
+    listing = dataclasses.replace(inner, what=f"{inner.what}, in a {name}")
     return _with_own_labels(source, listing)
 
 
+def _refuse_permutation(source: Any, attribute: str, n: int, known: Array | None = None) -> None:
+    """Raise ConfigError for an object that keeps the numbers 0 to n - 1 in an order of its own.
+
+    known: the order that was applied, int [n].
+    """
+    for name, value in getattr(source, "__dict__", {}).items():
+        held = None if name == attribute else as_integers(value)
+        if held is None or len(held) != n or not looks_like_positions(held):
+            continue
+        if known is not None and np.array_equal(held, known):
+            continue
+        raise ConfigError(
+            f"{type(source).__name__} keeps a permutation of its {n:,} examples in its .{name}",
+            hint=f"give a Subset of its .{attribute} with these indices, if they are its order;"
+            f" or its .{attribute}, if it returns the examples in the order of that",
+        )
+
+
 def _require_same_labels(source: Any, attribute: str, inner: Listing) -> bool:
-    """Compare a few labels, since a wrapper may permute; return whether that was possible."""
+    """Compare a few labels, since a wrapper may permute; return whether that tells anything."""
     if inner.labels is None:
         return False
-    for k in np.unique(np.linspace(0, len(inner) - 1, _PROBED).astype(int)).tolist():
+    probed = np.unique(np.linspace(0, len(inner) - 1, _PROBED).astype(int))
+    if len(inner) > 1 and len(np.unique(inner.labels[probed])) == 1:
+        return False
+    for k in probed.tolist():
         try:
             found = _labels_of(source[k])
         except Exception:  # noqa: BLE001 - whatever the transforms of a user may raise
