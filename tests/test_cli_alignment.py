@@ -287,3 +287,23 @@ def test_scores_of_a_part_are_not_selected_from_as_if_they_were_all(memtools, tm
     shown = memtools("select", tmp_path / "part.npy", *placed, "--top", "2", "--out", out)
     assert shown.returncode == 0, shown.stderr
     assert out.read_text() == "49998\n49999\n"
+
+
+def test_numbers_are_counted_and_not_positions(memtools, tmp_path):
+    (tmp_path / "part.csv").write_text("index,score\n0,0.5\n3,0.25\n5,0.75\n")
+    np.save(tmp_path / "labels.npy", np.zeros(6, int))
+    arguments = ("--to", tmp_path / "labels.npy", "--order", "official")
+    shown = memtools("align", tmp_path / "part.csv", *arguments)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("3 of 6 examples")
+    assert "missing in the data set: 0; without a number: 3" in shown.stdout
+
+
+def test_ids_are_used_although_an_order_is_declared(memtools, tmp_path):
+    order = np.random.default_rng(0).permutation(40)
+    rows = "".join(f"train_{k:05d},{k / 40}\n" for k in order)
+    (tmp_path / "ids.csv").write_text(f"id,score\n{rows}")
+    out = tmp_path / "out.csv"
+    shown = memtools("align", tmp_path / "ids.csv", "--order", "official", "--out", out)
+    assert shown.returncode == 0, shown.stderr
+    assert np.array_equal(load(out).values, np.arange(40) / 40)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memtools.alignment.comparison import compare
-from memtools.alignment.ranking import overlap_of_tops, ranks, spearman
+from memtools.alignment.ranking import correlation, overlap_of_tops, ranks, spearman
 from memtools.artifacts.loader import load
 from memtools.datasets.tfds_order import tfds_order
 from memtools.errors import AlignmentError, ConfigError, SchemaError
@@ -168,6 +168,14 @@ def test_pairs_that_contradict_each_other_are_refused():
 def test_equals_share_their_rank_and_what_is_constant_has_no_correlation():
     assert ranks(np.array([3.0, 1, 3, 2])).tolist() == [2.5, 0, 2.5, 1]
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-200, 1e307, 1e-300, -1e200, 1.0])
+def test_the_correlation_does_not_depend_on_the_unit(factor):
+    values = np.random.default_rng(0).random(50)
+    assert correlation(values * factor, values) == pytest.approx(np.sign(factor))
+    assert correlation(values * factor, values * factor) == pytest.approx(1)
+    assert np.isnan(correlation(np.full(50, 0.1 * factor), values))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not there")

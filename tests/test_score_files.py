@@ -466,3 +466,19 @@ def test_pairs_of_examples_that_cannot_be_are_refused_in_every_format(tmp_path, 
     for path in (table, archive):
         with pytest.raises(SchemaError, match=f"holds {position}, which is not the position"):
             memtools.load(path)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_another_column_than_the_recorded_one_has_neither_its_direction_nor_its_definition(
+    tmp_path, format_
+):
+    scores = Scores(ABOUT, "el2n", np.arange(4.0), standard_error=np.full(4, 0.1))
+    write_scores(tmp_path / f"a.{format_}", scores)
+    found = memtools.load(tmp_path / f"a.{format_}", column="standard_error")
+    assert (found.quantity, found.about.direction, found.about.definition) == ("score", "", "")
+    assert found.values.tolist() == [0.1] * 4 and found.about.dataset == "cifar100"
+
+
+def test_labels_of_published_c_scores_are_not_c_scores(published):
+    found = memtools.load(published / "cifar10-cscores-orig-order.npz", column="labels")
+    assert (found.quantity, found.about.direction) == ("labels", "")

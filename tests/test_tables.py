@@ -11,7 +11,7 @@ import pytest
 from memtools.errors import ConfigError, DiskError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.scores import Scores
-from memtools.estimates.tables import rows, score_columns, write_table
+from memtools.estimates.tables import rows, score_columns, write_scores, write_table
 
 ABOUT = About(dataset="mine", direction="high = atypical")
 SCORES = Scores(
@@ -93,3 +93,11 @@ def test_a_failure_leaves_the_older_file(tmp_path, monkeypatch):
 def test_a_directory_that_is_missing_is_a_disk_error(tmp_path):
     with pytest.raises(DiskError):
         write_table(tmp_path / "none" / "a.csv", score_columns(SCORES), ABOUT)
+
+
+@pytest.mark.parametrize("quantity", ["label", "Index", "standard_error"])
+def test_a_quantity_with_the_name_of_another_column_is_refused(tmp_path, quantity):
+    scores = Scores(About(), quantity, np.arange(3.0), labels=np.array([7, 8, 9]))
+    with pytest.raises(ConfigError, match=f"the quantity is called '{quantity}'"):
+        write_scores(tmp_path / "a.csv", scores)
+    assert not (tmp_path / "a.csv").exists()

@@ -12,7 +12,6 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -20,25 +19,17 @@ from numpy.lib import format as npy
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, known_direction, read_about
 from memtools.estimates.columns import (
-    BESIDE,
-    LABELS,
     MAX_POSITION,
-    NAMES,
-    PERHAPS_CLASSES,
-    POSITIONS,
     SCORES,
-    UNNAMED,
     Roles,
-    choose_score,
     describe_roles,
     find_roles,
 )
 from memtools.estimates.file_formats import TABLES, recognise_format
-from memtools.estimates.full_matrix import FullMatrix
-from memtools.estimates.model import Estimates, as_text
-from memtools.estimates.npz import Array, Npz, read_npy
+from memtools.estimates.model import Estimates
+from memtools.estimates.npz import Array, read_npy
+from memtools.estimates.npz_scores import header, is_column, require_counted, scores_of_arrays
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
-from memtools.estimates.positions import parse_positions
 from memtools.estimates.schema import kind_of, open_arrays
 from memtools.estimates.score_columns import Reading, make_scores
 from memtools.estimates.scores import Scores
@@ -53,7 +44,6 @@ _PAIRS = {
     "memorization": ("memorization", "mem"),
     "influence": ("influence", "infl"),
 }
-_BOTH_WAYS = {"position", "inverse", "found"}  # of an alignment that memtools wrote
 
 
 def read_numbers(path: Path, reading: Reading, about: About | None = None) -> Numbers:
@@ -88,33 +78,18 @@ def from_arrays(path: Path, arrays: Mapping[str, Array], reading: Reading, about
         kind = kind_of(arrays)
     except SchemaError as error:
         is_named = reading.column in arrays or any(name.casefold() in SCORES for name in arrays)
-        if not is_named and not any(_is_column(arrays, name) for name in arrays):
+        if not is_named and not any(is_column(arrays, name) for name in arrays):
             raise SchemaError(f"{path}: {error}", hint=error.hint) from error
         kind = "scores"
+    if kind == "pairs" and not {"tt_idx", "infl"} & set(arrays):
+        kind = "scores"  # whose positions are called tr_idx
     if kind == "scores":
-        return _from_scores(path, arrays, reading, about)
+        return scores_of_arrays(path, arrays, reading, about)
     _require_unasked(path, reading, kind)
     about = _complete(about, reading)
     if kind != "pairs":
-        _require_counted(path, arrays)
+        require_counted(path, arrays)
     return _pairs_of(path, arrays, about) if kind == "pairs" else Estimates(arrays, about)
-
-
-def _require_counted(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Raise SchemaError for estimates with positions beside them: they stand as their rows do."""
-    for name in arrays:
-        shape, dtype = _header(arrays, name)
-        if (name.casefold() in POSITIONS or name in UNNAMED) and dtype.kind in "iufUS":
-            column = arrays[name].reshape(-1)
-            parsed = parse_positions(column)
-            column = column if parsed is None else parsed
-            if not np.array_equal(column, np.arange(len(column))):
-                raise SchemaError(
-                    f"{path} holds estimates and the array {name!r} {list(shape)}: positions other"
-                    " than those of the rows are not read there",
-                    hint=f"put all arrays into the order of the examples, and leave {name!r} out;"
-                    " or write the scores alone, with their positions",
-                )
 
 
 def _complete(about: About, reading: Reading) -> About:
@@ -140,7 +115,7 @@ def _require_unasked(path: Path, reading: Reading, what: str) -> None:
 
 def _pairs_of(path: Path, arrays: Mapping[str, Array], about: About) -> HighInfluencePairs:
     names = ("tr_idx", "tt_idx", "mem", "infl")
-    headers = {name: _header(arrays, name) for name in names if name in arrays}
+    headers = {name: header(arrays, name) for name in names if name in arrays}
     wrong = next((name for name in names if name not in headers), None)
     kinds = {name: "iu" if name.endswith("idx") else "iuf" for name in names}
     why = "is missing"
@@ -200,81 +175,6 @@ def _read_npy(path: Path) -> Array:
         f"{path} is a pickle of Python objects (dtype object), not numbers",
         hint=f"convert it, if you trust its source: import numpy; {save}",
     )
-
-
-def _header(arrays: Mapping[str, Array], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if isinstance(arrays, Npz | FullMatrix):
-        return arrays.shape(name), arrays.dtype(name)
-    return arrays[name].shape, arrays[name].dtype
-
-
-def _is_column(arrays: Mapping[str, Array], name: str) -> bool:
-    """Return whether an array of an npz may be one number for each example: [n], or [n, 1]."""
-    shape, dtype = _header(arrays, name)
-    return dtype.kind in "iuf" and (len(shape) == 1 or shape[1:] == (1,))
-
-
-def _from_scores(path: Path, arrays: Mapping[str, Array], reading: Reading, about: About) -> Scores:
-    """Return the scores of an npz, with the arrays beside them that have a role."""
-    score = _choose_array(path, arrays, reading.column)
-    own = "about" in arrays
-    columns = {score: arrays[score], **_columns_beside(path, arrays, score)}
-    n = len(columns[score]) if columns[score].ndim else 0
-    recorded: dict[str, Any] = {}
-    if own:
-        partial = "partial" in arrays and bool(arrays["partial"])
-        recorded = {"n": n, "partial": partial}
-    if score != "scores" and "scores" in arrays:  # what is recorded is of the other array
-        about = dataclasses.replace(about, definition="", direction="")
-        reading = dataclasses.replace(reading, quantity="")
-    elif "quantity" in arrays:
-        recorded["quantity"] = str(arrays["quantity"])
-    roles = find_roles(columns, where=str(path), column=score, from_one=reading.index is not None)
-    notes = () if score == "scores" else (f"{path}: the scores are the array {score!r}",)
-    return make_scores(path, columns, roles, reading, about, recorded, notes)
-
-
-def _columns_beside(path: Path, arrays: Mapping[str, Array], score: str) -> dict[str, Array]:
-    """Return the arrays beside the scores that have a role, or may be positions, each [n].
-
-    Raises SchemaError for positions, names or labels that are not one for each example.
-    """
-    skipped = {score, *(_BOTH_WAYS if "about" in arrays else ())}
-    with_roles = {*POSITIONS, *NAMES, *LABELS, *BESIDE}
-    shape_of_scores = _header(arrays, score)[0]
-    n = shape_of_scores[0] if shape_of_scores else 0
-    columns: dict[str, Array] = {}
-    for name in [each for each in arrays if each not in skipped]:
-        shape, dtype = _header(arrays, name)
-        has_role = name.casefold() in with_roles or name in UNNAMED
-        if shape in ((n,), (n, 1)) and (has_role or dtype.kind in "iu"):
-            column = arrays[name].reshape(n)
-            columns[name] = as_text(column) if column.dtype.kind == "S" else column  # type: ignore[assignment]
-        elif has_role and shape and name.casefold() not in PERHAPS_CLASSES:
-            raise SchemaError(
-                f"{path}: {name} has the shape {list(shape)}, and there are {n:,} scores",
-                hint=f"{name!r} tells something of each example: give one for each, or remove it",
-            )
-    return columns
-
-
-def _choose_array(path: Path, arrays: Mapping[str, Array], column: str) -> str:
-    """Return the name of the array of scores: `scores`, the only one, or that the user names."""
-    if column or "scores" in arrays:
-        return choose_score(
-            dict.fromkeys(arrays, _NONE), where=str(path), column=column or "scores"
-        )
-    candidates = [name for name in arrays if _is_column(arrays, name)]
-    floats = [name for name in candidates if _header(arrays, name)[1].kind == "f"]
-    known = [name for name in candidates if name.casefold() in SCORES]
-    if not known:  # whose shape or type is then said
-        candidates += [name for name in arrays if name.casefold() in SCORES]
-    if len(floats) == 1 and known in ([], floats):
-        return floats[0]
-    return choose_score(dict.fromkeys(candidates, _NONE), where=str(path))
-
-
-_NONE: Array = np.empty(0)
 
 
 # ---- tables
