@@ -308,7 +308,7 @@ def test_a_torchvision_cifar_whose_labels_disagree_is_refused():
     labels[[5, 9]] = (labels[[5, 9]] + 1) % 100
     with pytest.raises(AlignmentError, match="2 of 50,000 labels disagree: number 5 is"):
         align(c_scores(), to=CIFAR100(labels), order="official")
-    with pytest.raises(ConfigError, match="images are compared with a reference"):
+    with pytest.raises(ConfigError, match="no reference of the official order .* whose labels are not the official ones"):
         align(c_scores(), to=CIFAR100(labels))
 
 
@@ -465,3 +465,10 @@ def test_partial_numbers_come_into_another_order_with_all_examples():
     assert len(found.position) == 60_000 and len(found.missing) == 0
     rows = tfds_order("mnist", "train")
     assert np.array_equal(rows[found.position >= 0], found.position[found.position >= 0])
+
+
+def test_names_that_are_numbers_are_not_joined_by_the_order_of_their_rows():
+    bare = Scores(About(dataset="mine"), "score", np.arange(12.0))
+    shuffled = [f"{k}.png" for k in np.random.default_rng(0).permutation(12)]
+    with pytest.raises(AlignmentError, match="the names are numbers"):
+        align(bare, to=shuffled, order="official")

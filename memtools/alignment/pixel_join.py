@@ -40,7 +40,8 @@ def join_pixels(
     """
     if reference is None or theirs.images is None:
         raise ConfigError(
-            "images are compared with a reference of the official order, and there is none",
+            f"there is no reference of the official order to join by pixels, and nothing else tells"
+            f" the examples apart: {theirs.what or 'the data set'}",
             hint="make it once: memtools align --reference DIR --out keys.npz",
         )
     to_ours = _order_of(reference, ours)

@@ -9,14 +9,18 @@ in another order if one can be computed from the other, see memtools.alignment.o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from memtools.alignment import orders
 from memtools.alignment.known_examples import KnownExamples
+from memtools.datasets.identity import identify
 from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError
 from memtools.estimates.npz import Array
+from memtools.estimates.positions import looks_like_positions, parse_positions
 
 CAVEAT = "a permutation within a class would not have been seen"
 
@@ -38,10 +42,12 @@ def join_positions(
 
     Raises:
         ConfigError: The declared order is not an order.
-        AlignmentError: The lengths differ, or the orders do.
+        AlignmentError: The lengths differ, or the orders do, or names contradict the order.
     """
     if declared:
         orders.require_order(declared)
+    if declared and theirs.index is None and theirs.names is not None:
+        _require_no_numbers(theirs.names)
     order = declared or theirs.order
     if not ours.about.order and not declared:
         raise AlignmentError(
@@ -65,6 +71,17 @@ def join_positions(
     if declared and (ours.names is not None or theirs.names is not None):
         proof += "; the names that one side has were not used"
     return np.where(beyond, -1, position), proof
+
+
+def _require_no_numbers(names: Sequence[str]) -> None:
+    """Raise AlignmentError for names such as 17.png, whose numbers are not those of the rows."""
+    numbers = parse_positions(np.array([identify(name)[0] for name in names]))
+    if numbers is not None and looks_like_positions(numbers):
+        raise AlignmentError(
+            f"the names are numbers, {names[0]} the first, and not in the order of the rows",
+            hint="if they are positions, give them as a column `index`, counted from 0;"
+            " if they mean nothing, leave them out",
+        )
 
 
 def _require_length(ours: KnownExamples, theirs: Listing) -> None:
