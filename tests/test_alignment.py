@@ -308,7 +308,7 @@ def test_a_torchvision_cifar_whose_labels_disagree_is_refused():
     labels[[5, 9]] = (labels[[5, 9]] + 1) % 100
     with pytest.raises(AlignmentError, match="2 of 50,000 labels disagree: number 5 is"):
         align(c_scores(), to=CIFAR100(labels), order="official")
-    with pytest.raises(ConfigError, match="no reference of the official order .* whose labels are not the official ones"):
+    with pytest.raises(ConfigError, match=r"no reference of .* labels are not the official"):
         align(c_scores(), to=CIFAR100(labels))
 
 
