@@ -121,6 +121,9 @@ def test_integers_as_file_names_are_names_unless_they_count_the_rows():
     assert find_roles(columns, where="t.csv").name == "filename"
     columns["filename"] = np.arange(3)
     assert find_roles(columns, where="t.csv").name is None
+    columns |= {"filename": np.array([2, 0, 1]), "score": np.array([0.5, 0.2, 0.1])}
+    with pytest.raises(ConfigError, match="filename looks like positions"):
+        find_roles(columns, where="t.csv")
 
 
 def test_an_index_of_names_without_a_name_is_names(tmp_path):
@@ -141,7 +144,7 @@ def test_positions_of_an_npz_may_be_a_column_and_must_be_of_all_values(tmp_path)
             memtools.load(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("name", ["index", "train_idx", "ids"])
+@pytest.mark.parametrize("name", ["index", "train_idx", "ids", "shuffled"])
 def test_estimates_with_positions_beside_them_are_refused(tmp_path, name):
     np.savez(tmp_path / "a.npz", tr_mem=TRUTH[ORDER], **{name: ORDER})
     with pytest.raises(SchemaError, match=f"holds estimates and the array '{name}'"):
@@ -201,6 +204,12 @@ def test_an_index_of_pandas_that_is_a_column_places_the_numbers(tmp_path, name):
     assert np.array_equal(memtools.load(path).values, TRUTH)
 
 
+@pytest.mark.parametrize("name", ["example", "__index_level_0__", "filename"])
+def test_an_index_of_pandas_that_is_ids_of_tfds_places_the_numbers(tmp_path, name):
+    path = write_parquet(tmp_path / "a.parquet", {"score": TRUTH[ORDER], name: IDS}, [name])
+    assert np.array_equal(memtools.load(path).values, TRUTH)
+
+
 # ---- files of positions
 
 
@@ -210,6 +219,8 @@ def test_row_numbers_of_pandas_give_way_to_the_positions_beside_them(tmp_path):
     assert read_positions(path).tolist() == [7, 3, 9]
     path.write_text(",0\n0,7\n1,3\n2,9\n")
     assert read_positions(path).tolist() == [7, 3, 9]
+    path.write_text(",chosen\n0,2\n1,0\n2,1\n")
+    assert read_positions(path).tolist() == [2, 0, 1]
     path.write_text(",first,second\n0,7,4\n1,3,5\n2,9,8\n")
     with pytest.raises(ConfigError, match="first and second may be positions"):
         read_positions(path)

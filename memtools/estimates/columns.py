@@ -20,7 +20,12 @@ from memtools.estimates.positions import MAX_POSITION as MAX_POSITION
 from memtools.estimates.positions import POSITIONS as POSITIONS
 from memtools.estimates.positions import UNNAMED as UNNAMED
 from memtools.estimates.positions import as_positions as as_positions
-from memtools.estimates.positions import is_whole, parse_positions, require_no_positions
+from memtools.estimates.positions import (
+    is_whole,
+    looks_like_positions,
+    parse_positions,
+    require_no_positions,
+)
 
 SCORES = ("score", "scores", "memorization", "mem", "influence", "cscore", "c_score")
 NAMES = (
@@ -94,7 +99,7 @@ def find_roles(
     score = choose_score(columns, where=where, column=column) if need_score or column else None
     columns = read_digits(columns, score)
     others = {name: values for name, values in columns.items() if name != score}
-    position = _find_position(others, where, next(iter(columns), None), from_one)
+    position = find_position(others, where, next(iter(columns), None), from_one)
     named = {key: each for key, each in others.items() if key != position}
     name = _find_name(named, where, next(iter(columns), None))
     label, notes = _find_label(others)
@@ -136,10 +141,21 @@ def choose_score(columns: Mapping[str, Array], *, where: str, column: str = "") 
     )
 
 
-def _find_position(
-    columns: Mapping[str, Array], where: str, first: str | None, from_one: bool
+def find_position(
+    columns: Mapping[str, Array], where: str, first: str | None, from_one: bool = False
 ) -> str | None:
-    """Return the column of positions: of a known name, else the first if it has no name."""
+    """Return the column of positions: of a known name, else the first if it has no name.
+
+    Args:
+        columns: By name, each [n], without the scores.
+        where: The file, for messages.
+        first: The name of the first column of the file.
+        from_one: As for `as_positions`.
+
+    Raises:
+        ConfigError: Two columns are positions, and differ.
+        SchemaError: A column with the name of positions holds something else.
+    """
     known = [name for name in columns if name.casefold() in POSITIONS]
     known += [name for name in UNNAMED if name in columns and (name or first == "")]
     for name in known:
@@ -218,9 +234,10 @@ def _find_name(columns: Mapping[str, Array], where: str, first_column: str | Non
 
 
 def _are_distinct(values: Array) -> bool:
-    """Return whether integers tell examples apart, and do more than count the rows."""
+    """Return whether integers tell examples apart; not where they count the rows in any order."""
     n = len(values)
-    return len(np.unique(values)) == n and not np.array_equal(values, np.arange(n))
+    counts_rows = looks_like_positions(values) or np.array_equal(values, np.arange(n))
+    return len(np.unique(values)) == n and not counts_rows
 
 
 def _find_label(columns: Mapping[str, Array]) -> tuple[str | None, tuple[str, ...]]:

@@ -30,7 +30,7 @@ from memtools.estimates.columns import (
 from memtools.estimates.full_matrix import FullMatrix
 from memtools.estimates.model import as_text
 from memtools.estimates.npz import Array, Npz
-from memtools.estimates.positions import parse_positions
+from memtools.estimates.positions import looks_like_positions, parse_positions
 from memtools.estimates.score_columns import Reading, make_scores
 from memtools.estimates.scores import Scores
 
@@ -119,14 +119,19 @@ def require_counted(path: Path, arrays: Mapping[str, Array]) -> None:
     """Raise SchemaError for estimates with positions beside them: they stand as their rows do."""
     for name in arrays:
         shape, dtype = header(arrays, name)
-        if (name.casefold() in POSITIONS or name in UNNAMED) and dtype.kind in "iufUS":
-            column = arrays[name].reshape(-1)
-            parsed = parse_positions(column)
-            column = column if parsed is None else parsed
-            if not np.array_equal(column, np.arange(len(column))):
-                raise SchemaError(
-                    f"{path} holds estimates and the array {name!r} {list(shape)}: positions other"
-                    " than those of the rows are not read there",
-                    hint=f"put all arrays into the order of the examples, and leave {name!r} out;"
-                    " or write the scores alone, with their positions",
-                )
+        is_named = name.casefold() in POSITIONS or name in UNNAMED
+        is_unknown = len(shape) == 1 and not name.startswith(("tr_", "tt_"))
+        if dtype.kind not in "iufUS" or not (is_named or (is_unknown and dtype.kind in "iu")):
+            continue
+        column = arrays[name].reshape(-1)
+        parsed = parse_positions(column)
+        column = column if parsed is None else parsed
+        if is_named and np.array_equal(column, np.arange(len(column))):
+            continue
+        if is_named or looks_like_positions(column):
+            raise SchemaError(
+                f"{path} holds estimates and the array {name!r} {list(shape)}: positions other"
+                " than those of the rows are not read there",
+                hint=f"put all arrays into the order of the examples, and leave {name!r} out;"
+                " or write the scores alone, with their positions",
+            )

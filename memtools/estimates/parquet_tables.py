@@ -55,7 +55,7 @@ def read_parquet(path: Path) -> tuple[dict[str, Array], Any]:
     level, positions = pandas_index(schema.metadata, schema.names, table.num_rows)
     if positions is not None:
         return {**columns, LEVEL: positions}, recorded
-    if level and columns[level].dtype.kind in "iu":
+    if level and columns[level].dtype.kind in "iuU":
         columns = {LEVEL if name == level else name: each for name, each in columns.items()}
     return columns, recorded
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtools.errors import ConfigError
-from memtools.estimates.columns import as_positions, find_roles
+from memtools.estimates.columns import as_positions, find_position, read_digits
 from memtools.estimates.file_formats import TABLES, recognise_format, require_file
 from memtools.estimates.npz import Array, read_npy
 from memtools.estimates.positions import UNNAMED, parse_positions
@@ -89,7 +89,7 @@ def _from_columns(path: Path, columns: Mapping[str, Array]) -> Array:
 
     The row numbers that pandas writes give way to the only other column of integers.
     """
-    name = find_roles(columns, where=str(path), need_score=False).position
+    name = find_position(read_digits(columns), str(path), next(iter(columns), None))
     if name in UNNAMED and np.array_equal(columns[name], np.arange(len(columns[name]))):
         others = [
             other
