@@ -25,7 +25,12 @@ from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.runs.example_checks import check_examples
-from memtools.runs.plausibility import OutcomeCounts, require_plausible, require_ratio
+from memtools.runs.plausibility import (
+    MIN_RUNS,
+    OutcomeCounts,
+    require_plausible,
+    require_ratio,
+)
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
 
@@ -81,6 +86,7 @@ class Importer:
         self._counts: OutcomeCounts | None = None
         self._held: dict[str, tuple[int, Callable[[], Outcome]]] = {}
         self._known: dict[str, int] = {}  # runs of the store by digest
+        self._sources: dict[str, list[int]] = {}  # positions of the counted runs of each file
         self._sizes = (0, 0)
         self._n_double = 0
 
@@ -96,12 +102,15 @@ class Importer:
         digest = self.store.sweep.digest
         self.store.add(outcome.to_record(self._config["source"], outcome.run_id, digest))
 
-    def hold(self, outcome: Outcome, again: Callable[[], Outcome] | None = None) -> None:
+    def hold(
+        self, outcome: Outcome, again: Callable[[], Outcome] | None = None, source: str = ""
+    ) -> None:
         """Count one run and remember it; the same outcome twice is one run.
 
         Args:
             outcome: The run.
             again: Reads it once more when it is written; without it, its bits are held in memory.
+            source: The file that it is from, for messages.
 
         Raises:
             RecordError: The run is of other examples than the first.
@@ -120,19 +129,33 @@ class Importer:
         if digest in self._held or self._known.get(digest, outcome.run_id) != outcome.run_id:
             self._n_double += 1
         if digest not in self._held and digest not in self._known:
-            self._counts.observe(outcome)
+            self._sources.setdefault(source, []).append(self._counts.n_runs)
+            self._counts.observe(outcome, outcome.run_id)
             self._held[digest] = outcome.run_id, again or _packed(outcome)
 
     def check(self) -> None:
-        """Raise RecordError if the runs, with those of the store, cannot be right.
+        """Raise RecordError if the runs cannot be right: alone, by file, or with the store's.
 
         ConfigError if the store holds another sweep or other labels.
         """
         if self._counts is None:
             return
+        self._check_parts(self._counts)
         require_plausible(self._counts, str(self._root))
         if self._ratio is not None:
             require_ratio(self._counts, self._ratio, str(self._root))
+
+    def _check_parts(self, counts: OutcomeCounts) -> None:
+        """Raise RecordError if the new runs, or those of a file of many, cannot be right alone.
+
+        Among the runs of a store, or of other files, some that are wrong may not stand out.
+        """
+        new = [position for positions in self._sources.values() for position in positions]
+        parts = {source: at for source, at in self._sources.items() if source}
+        parts[f"{self._root}, the new runs alone"] = new
+        for where, positions in parts.items():
+            if MIN_RUNS <= len(positions) < counts.n_runs:
+                require_plausible(counts.of_runs(positions), where)
 
     def publish(self) -> RunStore | None:
         """Write the runs that were held, and return their store; None without any run."""
@@ -166,6 +189,7 @@ class Importer:
             self.store = RunStore.create(self._root, own, self._examples)
             for record in counts.watch(self.store):
                 self._known[record.digest] = record.spec.run_id
+            counts.n_stored = counts.n_runs
         return counts
 
     def _numbers(self, store: RunStore) -> Iterator[tuple[int, Callable[[], Outcome]]]:
@@ -236,7 +260,7 @@ def check_store(store: RunStore) -> None:
     labels = examples.labels, examples.test_labels
     counts = OutcomeCounts(sweep.n_train, sweep.n_test, *labels)
     for record in store:
-        counts.observe(record)
+        counts.observe(record, record.spec.run_id)
     require_plausible(counts, str(store.root))
     if counts.n_runs:
         require_ratio(counts, sweep.ratio, str(store.root))

@@ -100,7 +100,7 @@ def import_stacked(
         if len({len(column) for column in columns}) != 1:
             raise RecordError(f"{path}: the arrays have different numbers of runs", hint=_HINT)
         for rows in zip(*columns, strict=True):
-            importer.hold(Outcome(run_id, *rows))
+            importer.hold(Outcome(run_id, *rows), source=str(path))
             run_id += 1
     return finished(importer, files)
 

@@ -15,15 +15,15 @@ each run, how many examples it has, and got right, inside and outside. Every ver
 `refused`, or `no power` where there are too few runs, examples or errors to tell.
 
 What these checks cannot see: outcomes of all runs in one and the same wrong order (compare the
-labels, or the accuracy by class); a part of the runs that is shuffled, among many that are not;
-fewer than 16 runs that are shuffled; masks that belong to other runs, for which `missing_gap` is
-the only sign.
+labels, or the accuracy by class); fewer than 16 runs that are shuffled; masks that belong to other
+runs, for which `missing_gap` is the only sign. A few runs that are inverted or shuffled among many
+that are not are found one by one (memtools.runs.odd_runs).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -32,7 +32,9 @@ from numpy.typing import NDArray
 from memtools.errors import RecordError
 from memtools.estimates.npz import Array
 from memtools.runs import dispersion
+from memtools.runs.odd_runs import list_runs, require_alike
 from memtools.runs.record import RunRecord
+from memtools.runs.run_sample import RunSample
 
 INVERTED_Z = -6.0  # of the store; a fair store reaches it once in 10^9
 INVERTED_GAP = -0.005  # smaller differences are no danger to estimates
@@ -73,7 +75,9 @@ class Verdict:
 class OutcomeCounts:
     """Counts by example and by run, of runs that are observed one after the other.
 
-    Memory: 18 bytes for each training example, 9 for each test example, and the labels.
+    run_ids: the number of each run, as messages name it. n_stored: how many of the first runs a
+    store has, where others are to be added. Memory: 18 bytes for each training example, 9 for each
+    test example, the labels, and at most 7.5 kB for each run.
     """
 
     def __init__(
@@ -85,13 +89,17 @@ class OutcomeCounts:
     ) -> None:
         self._tallies = tuple(map(dispersion.Tally, (n_train, n_train, n_test)))
         self._rows: list[list[int]] = []
+        self.sample = RunSample(n_train, n_test, labels, test_labels)
+        self.run_ids: list[int] = []
+        self.n_stored = 0
         self._classes: dict[Split, dispersion.ClassSpread | None] = {
             "training": None if labels is None else dispersion.ClassSpread(labels),
             "test": None if test_labels is None else dispersion.ClassSpread(test_labels),
         }
 
-    def observe(self, run: Outcomes) -> None:
-        """Count one run."""
+    def observe(self, run: Outcomes, run_id: int | None = None) -> None:
+        """Count one run. run_id: its number; the next one if not given."""
+        self.run_ids.append(self.n_runs if run_id is None else run_id)
         mask, correct, test = run.mask, run.train_correct, run.test_correct
         for tally, row in zip(self._tallies, (mask, correct, test), strict=True):
             tally.add(row)
@@ -99,13 +107,37 @@ class OutcomeCounts:
             for spread, outcomes in zip(self._classes.values(), (correct, test), strict=True):
                 if spread is not None:
                     spread.observe(outcomes)
+        self.sample.observe(mask, correct, test)
         self._rows.append([int(np.count_nonzero(x)) for x in (mask, correct, mask & correct, test)])
 
     def watch(self, records: Iterable[RunRecord]) -> Iterator[RunRecord]:
         """Yield the same records, each of them counted."""
         for record in records:
-            self.observe(record)
+            self.observe(record, record.spec.run_id)
             yield record
+
+    def of_runs(self, positions: Sequence[int]) -> OutcomeCounts:
+        """Return the counts of some of the runs, over a sample of at most 20,000 examples.
+
+        Args:
+            positions: Of the runs, in the order in which they were observed.
+        """
+        sample = self.sample
+        part = OutcomeCounts(*sample.sizes, sample.labels, sample.test_labels)
+        run_ids = iter([self.run_ids[position] for position in positions])
+        for block in sample.blocks(positions):
+            for run in block:
+                part.observe(run, next(run_ids))
+        return part
+
+    def name_runs(self, positions: Iterable[int]) -> str:
+        """Return the numbers of runs in words; those of runs that a store does not have as new."""
+        at = list(positions)
+        old = list_runs([self.run_ids[k] for k in at if k < self.n_stored])
+        new = list_runs([self.run_ids[k] for k in at if k >= self.n_stored])
+        if new and self.n_stored:
+            new = f"new {new}"
+        return " and ".join(filter(None, (old, new)))
 
     @property
     def n_in(self) -> NDArray[np.int64]:
@@ -175,6 +207,7 @@ def require_plausible(counts: OutcomeCounts, where: str) -> None:
                 " evaluation loader shuffled?",
                 hint="evaluate without shuffling, or put each outcome at the place of its example",
             )
+    require_alike(counts.sample, where, counts.name_runs)
 
 
 def require_ratio(counts: OutcomeCounts, ratio: float, where: str) -> None:
