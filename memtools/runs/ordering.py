@@ -22,11 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtools.datasets.data_sources import listing_of
+from memtools.datasets.example_arrays import as_integers
 from memtools.datasets.identity import official_position
+from memtools.datasets.listing import Listing
 from memtools.datasets.tfds_order import SIZES, tfds_order
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
+from memtools.estimates.position_files import read_positions
 from memtools.progress import bars
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore
@@ -164,7 +167,8 @@ def _moved(values: Array, place: NDArray[np.int64]) -> Array:
 
 
 def _positions(source: Any, split: str) -> NDArray[np.int64]:
-    listing = listing_of(source)
+    bare = _bare_positions(source)
+    listing = listing_of(source) if bare is None else Listing(index=bare)
     what = source if isinstance(source, (str, Path)) else listing.what or "the list"
     if listing.split not in ("", split):
         raise AlignmentError(f"{what} holds ids of {listing.split}, not of {split}", hint=_HINT)
@@ -184,6 +188,23 @@ def _positions(source: Any, split: str) -> NDArray[np.int64]:
             hint=_HINT,
         )
     return found
+
+
+def _bare_positions(source: Any) -> NDArray[np.int64] | None:
+    """Return the integers of a list, npy or json, which are positions here; None for others.
+
+    Elsewhere such a list may hold labels, so that `listing_of` refuses it.
+    """
+    if isinstance(source, (str, Path)):
+        if Path(source).suffix.lower() not in (".npy", ".json"):
+            return None
+        try:
+            found = read_positions(Path(source))
+        except ConfigError:  # names
+            return None
+        return None if found.dtype == np.bool_ else found.astype(np.int64)
+    integers = as_integers(source)
+    return None if integers is None else integers.astype(np.int64)
 
 
 def _position(name: str, split: str) -> int:
