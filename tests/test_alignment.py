@@ -472,3 +472,6 @@ def test_names_that_are_numbers_are_not_joined_by_the_order_of_their_rows():
     shuffled = [f"{k}.png" for k in np.random.default_rng(0).permutation(12)]
     with pytest.raises(AlignmentError, match="the names are numbers"):
         align(bare, to=shuffled, order="official")
+    named = dataclasses.replace(bare, filenames=np.array(shuffled))
+    with pytest.raises(AlignmentError, match="the names are numbers"):
+        align(named, order="official")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from memtools.alignment import orders
 from memtools.alignment.known_examples import KnownExamples
-from memtools.datasets.identity import identify
+from memtools.datasets.identity import as_names, identify
 from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError
 from memtools.estimates.npz import Array
@@ -48,6 +48,8 @@ def join_positions(
         orders.require_order(declared)
     if declared and theirs.index is None and theirs.names is not None:
         _require_no_numbers(theirs.names)
+    if ours.names is not None and len(ours.names):
+        _require_no_numbers(as_names(ours.names))
     order = declared or theirs.order
     if not ours.about.order and not declared:
         raise AlignmentError(
@@ -75,6 +77,8 @@ def join_positions(
 
 def _require_no_numbers(names: Sequence[str]) -> None:
     """Raise AlignmentError for names such as 17.png, whose numbers are not those of the rows."""
+    if not identify(names[0])[0].isdecimal():
+        return
     numbers = parse_positions(np.array([identify(name)[0] for name in names]))
     if numbers is not None and looks_like_positions(numbers):
         raise AlignmentError(
