@@ -71,7 +71,8 @@ def align(
     reference: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE|DIR", help="Keys of pixels; or an official copy of CIFAR, to make them."
+            metavar="FILE|DIR",
+            help="Keys of pixels; or an official copy of CIFAR or MNIST, to make them.",
         ),
     ] = None,
     class_folders: ClassFolders = "auto",

@@ -44,7 +44,7 @@ from memtools.wording import SHOWN, list_first
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Alignment:
-    """Which example of the numbers each example of a data set is.
+    """The example of the numbers that each example of a data set is.
 
     Attributes:
         position: int64 [n_theirs], in the order of the numbers; -1 where they have none.
@@ -64,7 +64,7 @@ class Alignment:
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """Which examples of the data set have numbers, bool [n_theirs]."""
+        """The examples of the data set that have numbers, bool [n_theirs]."""
         return self.position >= 0
 
     @property

@@ -1,4 +1,4 @@
-"""What numbers know about their examples: how many, their names and labels, their order.
+"""The examples of numbers, as the numbers know them: how many, names, labels, and the order.
 
 KnownExamples.of(memtools.load("imagenet-index"), "train")
 """

@@ -88,12 +88,12 @@ class Reference:
 
     @property
     def decoder(self) -> str:
-        """What decoded the images; empty where the reference does not record it."""
+        """The decoder of the images; empty where the reference does not record it."""
         return self.about.definition.partition("; decoder: ")[2]
 
     @property
     def mismatch_hint(self) -> str:
-        """What to do about images that have no key in the reference."""
+        """The hint for images that have no key in the reference."""
         advice = "give the stored pixels, without resizing, augmentation or normalisation"
         if self.decoder == STORED:
             return advice
@@ -110,7 +110,7 @@ class Reference:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """What `save` wrote; SchemaError for anything else."""
+        """Read what `save` wrote; SchemaError for anything else."""
         with Npz(path) as arrays:
             if "keys" not in arrays or "labels" not in arrays:
                 raise SchemaError(

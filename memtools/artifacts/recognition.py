@@ -1,4 +1,4 @@
-"""Which published file a file is a copy of, whatever its name.
+"""Recognition of copies of published files by their digests, under any name.
 
     artifact = find_published(settings, Path("my scores.npz"))
 

@@ -1,1 +1,1 @@
-"""What a data set of the user's says of its examples: names, labels, pixels, positions."""
+"""The examples of a user's data set: names, labels, pixels, positions."""

@@ -1,4 +1,4 @@
-"""What the name of a class folder claims about the images in it.
+"""Class folders, and the labels that their names claim for the images in them.
 
     kind = folder_kind(["n01440764", "n01443537"])           # "synset"
     labels = claimed_labels(["0", "1", "10"], "index")       # [0, 1, 10], never the rank
@@ -24,7 +24,7 @@ from memtools.wording import list_first
 
 Kind = Literal["synset", "index", "words"]
 KINDS = ("auto", "index", "words", "synset")
-"""What `class_folders` and `--class-folders` accept; `auto` finds the kind by itself."""
+"""The values that `class_folders` and `--class-folders` accept; `auto` finds the kind."""
 
 SYNSET = re.compile(r"n\d{8}")
 

@@ -1,4 +1,4 @@
-"""What a user's data set says of its examples: names, labels, pixels, positions; in its order.
+"""Reading of any data set that a user holds: names, labels, pixels, positions, in its order.
 
     listing_of(torchvision.datasets.CIFAR100(root))      # in the official order, by its class
     listing_of(torch.utils.data.Subset(data, chosen))    # .dataset and .indices, nested too

@@ -63,7 +63,7 @@ class FolderListing:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Which folders of a root are classes.
+    """The folders of a root that are classes.
 
     Attributes:
         root: The folder.

@@ -1,4 +1,4 @@
-"""What is common to all names of an image, for a whole column of names at once.
+"""Stems, common to all names of an image, of a whole column of names at once.
 
     stems, claims = parse_names(NameColumn.of(["train/n01440764/n01440764_10026.JPEG"]))
     stems[0], claims[0]      # "n01440764_10026", 1440764

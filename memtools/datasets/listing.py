@@ -1,4 +1,4 @@
-"""What a data set says of its examples: names, labels, pixels, positions, in its order.
+"""The examples of a data set, in its order: names, labels, pixels, positions.
 
 `memtools.datasets.data_sources.listing_of` makes one from whatever the user has.
 """

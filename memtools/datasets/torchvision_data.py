@@ -64,7 +64,7 @@ OFFICIAL_LABELS: dict[tuple[str, str], tuple[str, str]] = {
         "0906010405030508060206060800020205040205010703090505090300050705",
     ),
 }
-"""What `mark_of_labels` returns of the labels in the official order, by (data set, split).
+"""The marks (`mark_of_labels`) of the labels in the official order, by (data set, split).
 
 CIFAR's training labels are those of the published C-scores; its test labels and those of MNIST's
 test split are those of cleanlab/label-errors; the others are the idx files themselves.

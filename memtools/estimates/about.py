@@ -26,7 +26,7 @@ ORDERS = ("official", "published", "tfds", "file")
 """The orders of examples that a user can declare; an empty text means that none is recorded."""
 
 Direction = Literal["typical", "atypical"]
-"""What a high score means."""
+"""The meaning of a high score."""
 
 _WORDS = {"c_score": "C-score"}  # quantities as directions name them
 _DIRECTIONS = {"memorization": "atypical", "c_score": "typical"}
@@ -94,7 +94,7 @@ def canonical_dataset(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Declaration:
-    """What a user says of a file that does not record it: each empty where nothing is said.
+    """The facts that a user adds to a file that does not record them; each may be empty.
 
     Attributes:
         dataset: The name of the data set.

@@ -45,7 +45,7 @@ NAMES = (
 """Names of columns of file names, in the order in which they are preferred."""
 LABELS = ("label", "labels", "target", "targets", "fine_label", "class")
 PERHAPS_CLASSES = ("name", "names", "image")
-"""Those of the names that a column of the names of classes, or of images, may have, too."""
+"""The names among them that a column of the names of classes, or of images, may have, too."""
 BESIDE = ("standard_error", "n_in", "n_out")
 """The columns that memtools writes beside a score."""
 
@@ -56,7 +56,7 @@ _HINT_POSITIONS = "correct that column; or rename it, if it does not hold positi
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """Which column has which role; None where there is none.
+    """The column that has each role; None where there is none.
 
     Attributes:
         score: The column of the scores; None if none was asked for.

@@ -23,7 +23,7 @@ Format = Literal["npz", "npy", "csv", "tsv", "json", "parquet"]
 FORMATS: tuple[Format, ...] = ("npz", "npy", "csv", "tsv", "json", "parquet")
 """The formats that can be read."""
 TABLES: tuple[Format, ...] = ("csv", "tsv", "json", "parquet")
-"""Those of them that have rows and named columns."""
+"""The formats that have rows and named columns."""
 
 _START = 1024  # bytes that are looked at
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
@@ -127,7 +127,7 @@ def recognise_format(path: Path) -> Format:
 
 
 def require_file(path: Path) -> None:
-    """Raise DiskError where there is no such file, or a directory."""
+    """Raise DiskError if the file is missing, or is a directory."""
     with disk_errors(path):
         if path.is_dir():
             raise DiskError(

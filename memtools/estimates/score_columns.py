@@ -56,7 +56,7 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Places:
-    """Where values belong: position int64 [n], of `n_all` examples; partial: as of Scores."""
+    """The places of values: position int64 [n], of `n_all` examples; partial: as of Scores."""
 
     position: NDArray[np.int64]
     n_all: int

@@ -44,7 +44,7 @@ class Scores:
 
     @property
     def arrays(self) -> Mapping[str, Array]:
-        """What is known, by the names that published C-scores have, and those of this class."""
+        """The known arrays, by the names of published C-scores and of this class."""
         known = {
             "scores": self.values,
             "labels": self.labels,

@@ -24,7 +24,7 @@ from memtools.estimates.npz import Array
 from memtools.files import disk_errors
 
 ABOUT_ENDING = ".about.json"
-"""What is added to the name of a csv for the file that records what its numbers are."""
+"""The ending of the file beside a csv that records what its numbers are."""
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)|", re.IGNORECASE)

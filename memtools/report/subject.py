@@ -78,12 +78,12 @@ class Subject:
 
     @property
     def atypical(self) -> bool:
-        """Whether a high score means an atypical example."""
+        """True if a high score means an atypical example."""
         return self.sign > 0
 
     @property
     def is_memorization(self) -> bool:
-        """Whether the score is memorization, whose threshold is known."""
+        """True if the score is memorization, whose threshold is known."""
         return self.quantity.startswith("memorization")
 
     @property

@@ -1,4 +1,4 @@
-"""Whether the shards of a set are all there, and as long as they were built.
+"""Checks that the shards of a set are all there, and as long as they were built.
 
     sizes = require_whole(store, "train")     # {"train-00000-of-01024": 143_254_986, ...}
 

@@ -1,4 +1,4 @@
-"""What a source of images holds: names, folders and places, in arrays.
+"""The images of a source: names, folders and places, in arrays.
 
 listing = Listing.of(rows, first_folders)
 listing.folders[listing.codes[0]]        # where the first image is kept

@@ -1,4 +1,4 @@
-"""Where images come from: a folder by class, a flat folder, a list of files, or a tar as it is.
+"""Sources of images: a folder by class, a flat folder, a list of files, or a tar as it is.
 
     source = open_source(Path("ILSVRC2012_img_train.tar"))
     source = open_source(torchvision.datasets.ImageFolder("train"))
