@@ -757,3 +757,10 @@ def test_bare_integers_are_labels_unless_each_comes_once():
     assert listing_of(order % 9).labels.tolist() == (order % 9).tolist()
     listing = listing_of([f"{k:05d}" for k in order])
     assert listing.index.tolist() == order.tolist() and listing.names[0] == f"{order[0]:05d}"
+
+
+def test_two_columns_of_labels_that_differ_are_refused():
+    same = {"file_name": ["a.png", "b.png"], "label": [0, 1], "target": [0, 1]}
+    assert listing_of(same).labels.tolist() == [0, 1]
+    with pytest.raises(ConfigError, match="two columns of labels that differ, label and target"):
+        listing_of({**same, "target": [1, 0]})

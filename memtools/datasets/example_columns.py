@@ -60,7 +60,7 @@ def read_columns(columns: Mapping[str, Any], what: str) -> Listing:
         if name not in positions and _is_names(name, folded.get(name))
     }
     names = choose_names(texts, what)
-    labels = next((folded[name] for name in LABELS if is_numeric(folded.get(name))), None)
+    labels = choose_labels(folded, what)
     images = next((folded[name] for name in IMAGES if is_pixels(folded.get(name))), None)
     index = choose_positions(positions, what, named=names is not None)
     if names is None and set(positions) <= set(_UNNAMED):
@@ -75,11 +75,34 @@ def read_columns(columns: Mapping[str, Any], what: str) -> Listing:
         )
     return Listing(
         names=names,
-        labels=None if labels is None else as_labels(labels),
+        labels=labels,
         images=None if images is None else as_images(images),
         index=index,
         what=what,
     )
+
+
+def choose_labels(folded: Mapping[str, Any], what: str) -> Array | None:
+    """Return the labels, int64 [n]; None where no column has any.
+
+    Args:
+        folded: Columns [n] by their names in lower case.
+        what: Where they come from, for messages.
+
+    Raises:
+        ConfigError: Two columns of labels differ: one of them is of something else.
+    """
+    names = [name for name in LABELS if is_numeric(folded.get(name))]
+    if not names:
+        return None
+    first, labels = names[0], as_labels(folded[names[0]])
+    for name in names[1:]:  # y, beside labels, may be anything
+        if name in roles.LABELS and not np.array_equal(labels, as_labels(folded[name])):
+            raise ConfigError(
+                f"{what} has two columns of labels that differ, {first} and {name}",
+                hint="leave out the one that does not hold the labels of the numbers",
+            )
+    return labels
 
 
 def positions_of(folded: Mapping[str, Any]) -> dict[str, Array]:
