@@ -124,3 +124,17 @@ def test_published_scores_and_lists_of_pairs(memtools, published, tmp_path):
     pairs = published / "cifar100_high_infl_pairs_infl0.15_mem0.25.npz"
     shown = memtools("report", pairs, "--to", tmp_path / "pairs")
     assert shown.returncode == 2 and "lists pairs" in shown.stderr
+
+
+def test_a_report_of_ones_own_table_makes_up_no_direction(memtools, tmp_path):
+    table = tmp_path / "el2n.csv"
+    rows = "".join(f"{k},{k % 3},{k / 30}\n" for k in range(30))
+    table.write_text(f",label,el2n\n{rows}")
+    refused = memtools("report", table, "--to", tmp_path / "none")
+    assert refused.returncode == 2 and "--column" in refused.stderr
+    options = ("--column", "el2n", "--dataset", "mine", "--order", "file")
+    shown = memtools("report", table, *options, "--to", tmp_path / "report")
+    assert shown.returncode == 0, shown.stderr
+    assert '"sign":0,' in (tmp_path / "report" / "data" / "summary.js").read_text("utf-8")
+    memtools("report", table, *options, "--direction", "typical", "--to", tmp_path / "said")
+    assert '"sign":-1,' in (tmp_path / "said" / "data" / "summary.js").read_text("utf-8")
