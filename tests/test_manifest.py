@@ -286,7 +286,7 @@ def test_a_missing_key_is_named_with_the_line_of_its_table(key):
         ('paper = "none"', 'paper = ""'),
         ("huge = true", 'huge = "yes"'),
         ("huge = true", "huge = 1"),
-        ('kind = "cscores"', 'kind = "scores"'),
+        ('kind = "cscores"', 'kind = "marks"'),
         ('order = "tfds"', 'order = "any"'),
         ('url = "two.bin"', "url = 5"),
     ],
