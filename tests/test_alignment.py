@@ -475,3 +475,10 @@ def test_names_that_are_numbers_are_not_joined_by_the_order_of_their_rows():
     named = dataclasses.replace(bare, filenames=np.array(shuffled))
     with pytest.raises(AlignmentError, match="the names are numbers"):
         align(named, order="official")
+
+
+def test_names_in_another_order_than_declared_are_not_recorded_as_in_that_order(imagenet):
+    names = imagenet.filenames.tolist()
+    assert align(imagenet, to=names, order="published").order == "published"
+    assert align(imagenet, to=names).order == "published"
+    assert align(imagenet, to=names[::-1], order="published").order == ""

@@ -134,12 +134,13 @@ def align(
     ours = KnownExamples.of(numbers, side)
     theirs = _all_examples(ours, order) if to is None else listing_of(to, labels, split=split)
     theirs = _with_positions_of_ids(ours, theirs)
-    named = _order_of(ours, theirs, order)
+    declared = order
     if order and theirs.order:
         ours = dataclasses.replace(ours, about=Declaration(order=order).complete(ours.about))
         order = ""
     require_same_data(ours, theirs)
     position, proof = _join(ours, theirs, order, reference, allow_missing)
+    named = _order_of(ours, theirs, declared, position)
     inverse = _inverted(position, ours.n, theirs)
     by_position = bool(order or theirs.order)
     proof += _compare_labels(ours, theirs, position, renumbered=not by_position)
@@ -162,8 +163,13 @@ def _all_examples(ours: KnownExamples, order: str) -> Listing:
     return Listing(index=np.arange(known or ours.n), what=f"{name} in the order {order!r}")
 
 
-def _order_of(ours: KnownExamples, theirs: Listing, declared: str) -> str:
+def _order_of(
+    ours: KnownExamples, theirs: Listing, declared: str, position: NDArray[np.int64]
+) -> str:
     """Return the order in which all examples stand one after the other; "" for any other list."""
+    if ours.names is not None and theirs.names is not None and not theirs.order:
+        same = np.array_equal(position, np.arange(ours.n))
+        return ours.about.order if same else ""
     index, n = theirs.index, len(theirs)
     in_sequence = index is None or np.array_equal(index, np.arange(n))
     return theirs.order or declared if in_sequence and n >= ours.n else ""
