@@ -482,3 +482,15 @@ def test_names_in_another_order_than_declared_are_not_recorded_as_in_that_order(
     assert align(imagenet, to=names, order="published").order == "published"
     assert align(imagenet, to=names).order == "published"
     assert align(imagenet, to=names[::-1], order="published").order == ""
+
+
+def test_pixels_in_another_order_than_their_object_tells_are_not_recorded_as_in_that_order():
+    rng = np.random.default_rng(5)
+    images, labels = rng.integers(0, 256, (8, 2, 2, 3), np.uint8), np.zeros(8, np.int64)
+    scores = Scores(About(dataset="mine", order="official"), "score", np.arange(8.0), labels)
+    reference = Reference.of(Listing(images=images, labels=labels), dataset="mine")
+    order = rng.permutation(8)
+    claimed = Listing(images=images[order], labels=labels, index=np.arange(8), order="official")
+    found = align(scores, claimed, reference=reference)
+    assert np.array_equal(found.position, order) and found.order == ""
+    assert align(scores, images, labels=labels, reference=reference).order == "official"

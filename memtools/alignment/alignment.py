@@ -13,7 +13,6 @@ are equal and every label agrees, and even then a permutation within classes can
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,11 +26,10 @@ from memtools.alignment.name_join import (
     official_positions,
     require_plausible_agreement,
 )
-from memtools.alignment.pixel_join import join_pixels
+from memtools.alignment.pixel_join import join_pixels, with_images
 from memtools.alignment.pixels import Reference
 from memtools.alignment.position_join import join_positions
 from memtools.datasets.data_sources import listing_of
-from memtools.datasets.image_pixels import read_images
 from memtools.datasets.listing import Listing
 from memtools.datasets.splits import Split, parse_split
 from memtools.errors import AlignmentError, ConfigError
@@ -167,12 +165,17 @@ def _order_of(
     ours: KnownExamples, theirs: Listing, declared: str, position: NDArray[np.int64]
 ) -> str:
     """Return the order in which all examples stand one after the other; "" for any other list."""
-    if ours.names is not None and theirs.names is not None and not theirs.order:
-        same = np.array_equal(position, np.arange(ours.n))
-        return ours.about.order if same else ""
-    index, n = theirs.index, len(theirs)
-    in_sequence = index is None or np.array_equal(index, np.arange(n))
-    return theirs.order or declared if in_sequence and n >= ours.n else ""
+    order = theirs.order or declared or ours.about.order
+    wanted = ours.about.order or order
+    if not order or len(position) < ours.n:
+        return ""
+    every, dataset = np.arange(len(position)), ours.about.dataset or theirs.dataset
+    try:
+        expected = orders.convert(every, order=order, to=wanted, dataset=dataset, split=ours.split)
+    except AlignmentError:  # joined by names or pixels, and the orders have nothing in common
+        return ""
+    found = position >= 0
+    return order if np.array_equal(position[found], expected[found]) else ""
 
 
 def _join(
@@ -187,7 +190,7 @@ def _join(
     if order and not named:  # names tell examples apart, a declaration is only believed
         return join_positions(ours, theirs, order)
     if reference is not None:
-        pictured = theirs if ours.names is not None else _with_images(theirs)
+        pictured = theirs if ours.names is not None else with_images(theirs)
         if pictured.images is not None:
             return join_pixels(ours, pictured, reference, allow_missing=allow_missing)
     if theirs.order:
@@ -201,14 +204,6 @@ def _join(
         "labels or positions alone do not tell one example from another",
         hint='give names or images; or say order="official" (--order official) if you know it',
     )
-
-
-def _with_images(theirs: Listing) -> Listing:
-    """Return the listing with the pixels of its image files, if it names nothing but files."""
-    names = theirs.names
-    if theirs.images is not None or names is None or not all(map(os.path.isfile, names)):
-        return theirs
-    return dataclasses.replace(theirs, images=read_images(names))
 
 
 def _with_positions_of_ids(ours: KnownExamples, theirs: Listing) -> Listing:

@@ -6,6 +6,8 @@ position, proof = join_pixels(ours, theirs, reference, allow_missing=False)
 from __future__ import annotations
 
 import collections
+import dataclasses
+import os
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from memtools.alignment import orders
 from memtools.alignment.known_examples import KnownExamples
 from memtools.alignment.pixels import Reference, keys_of
+from memtools.datasets.image_pixels import read_images
 from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.npz import Array
@@ -70,6 +73,14 @@ def join_pixels(
 def _contradict(ours: Array, theirs: Array) -> bool:
     """Return whether known labels differ; -1 stands for a label that is not known."""
     return bool(((ours != theirs) & (ours >= 0)).any())
+
+
+def with_images(theirs: Listing) -> Listing:
+    """Return the listing with the pixels of its image files, if it names nothing but files."""
+    names = theirs.names
+    if theirs.images is not None or names is None or not all(map(os.path.isfile, names)):
+        return theirs
+    return dataclasses.replace(theirs, images=read_images(names))
 
 
 def _order_of(reference: Reference, ours: KnownExamples) -> NDArray[np.int64]:
