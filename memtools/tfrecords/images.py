@@ -27,7 +27,7 @@ _HINT = "get the image again, or list it in a --skip-bad file"
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """What a file holds.
+    """The content of an image file.
 
     Attributes:
         kind: JPEG, PNG, GIF or WEBP.

@@ -140,7 +140,7 @@ def write_numbers(path, case, rows):
 
 
 class Dataset:
-    """As that of Hugging Face: a table of Arrow and an index mapping."""
+    """A stand-in for that of Hugging Face: a table of Arrow and an index mapping."""
 
     def __init__(self, table, indices=None):
         self.data = SimpleNamespace(table=table)
@@ -172,7 +172,7 @@ class Wrapper:
 
 
 def data_set(case, examples, labels):
-    """What the user gives, and labels beside it."""
+    """Return the data set that the user gives, and labels beside it."""
     names = [WRITINGS[case.their_writing](k) for k in examples]
     if case.data == "names":
         return names, labels if case.their_labels else None
@@ -229,7 +229,7 @@ def outcome(case, path):
 
 
 def written_again(numbers, alignment, examples, path):
-    """What is written in the order of the data set records no other order than that."""
+    """Check that scores written in the order of the data set record no other order."""
     aligned = take_scores(scores_of(numbers), alignment)
     again = path.with_name("aligned.csv")
     write_scores(again, aligned)
