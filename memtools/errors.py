@@ -24,15 +24,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from memtools.wording import printable, redact_urls
+
 
 class MemtoolsError(Exception):
-    """Base of all errors; `hint` says what to do about it."""
+    """Base of all errors; `hint` says what to do about it, and is a note of the exception, too.
+
+    Foreign text in the message (a file name, a label, a registry) is shown with its control
+    characters escaped, and URLs without passwords and tokens.
+    """
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, hint: str = "") -> None:
-        super().__init__(what)
-        self.hint = hint
+        super().__init__(printable(redact_urls(what), keep="\n"))
+        self.hint = printable(redact_urls(hint), keep="\n")
+        if self.hint:
+            self.add_note(f"hint: {self.hint}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Whatever a subclass wants to be made with: a worker's error reaches its parent."""
