@@ -1,0 +1,173 @@
+"""Files of other programs, parsed or refused in one line: JSON, TOML, and what a library parses.
+
+    document = read_json(path)                     # SchemaError: path, and what is wrong with it
+    document = read_toml(path, error=ConfigError)  # the class of the error is chosen by the caller
+    with parsing(f"{path}", "a zip archive"):      # for any other library
+        archive = zipfile.ZipFile(file)
+
+A file may hold anything, and libraries raise anything for it: a number of 5,000 digits is a
+ValueError, brackets that are nested too deeply are a RecursionError, a header that promises too
+much is a MemoryError. Only the call of the library belongs inside `parsing`, so that a fault of
+memtools itself still shows as one. What a document means is checked afterwards by its reader.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import lzma
+import pickle
+import re
+import stat
+import struct
+import tokenize
+import tomllib
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from memtools.errors import MemtoolsError, SchemaError
+from memtools.files import disk_errors
+
+PARSE_ERRORS: tuple[type[Exception], ...] = (
+    ValueError,  # also UnicodeError, JSONDecodeError, TOMLDecodeError
+    TypeError,
+    LookupError,
+    ArithmeticError,  # OverflowError, ZeroDivisionError
+    AttributeError,
+    AssertionError,
+    EOFError,
+    MemoryError,
+    RuntimeError,  # RecursionError, NotImplementedError, a zip with a password
+    SyntaxError,
+    ImportError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
+"""The exceptions that libraries raise for bytes that they cannot parse."""
+
+_SHOWN = 160  # characters of what a library says
+_HINT = "write or fetch it again"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@contextlib.contextmanager
+def parsing(
+    where: str, what: str, *, error: type[MemtoolsError] = SchemaError, hint: str = _HINT
+) -> Iterator[None]:
+    """Raise `error` where the library that is called inside cannot parse what it is given.
+
+    Args:
+        where: What is parsed, for the message: a path, an array.
+        what: The format with its article, as in `a zip archive`.
+        error: The class of the error.
+        hint: What to do about it.
+    """
+    try:
+        yield
+    except PARSE_ERRORS as cause:
+        raise error(f"{where} is not {what}: {describe(cause)}", hint=hint) from cause
+
+
+def describe(error: BaseException) -> str:
+    """Return what an exception of a library says, short and on one line, never empty."""
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def read_json(path: Path, *, error: type[MemtoolsError] = SchemaError, hint: str = _HINT) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        error: It is not UTF-8, not JSON, nested too deeply, or an object has one name twice.
+        DiskError: It is missing or cannot be read.
+    """
+    return parse_json(read_utf8(path, error=error, hint=hint), str(path), error=error, hint=hint)
+
+
+def read_toml(
+    path: Path, *, error: type[MemtoolsError] = SchemaError, hint: str = _HINT
+) -> dict[str, Any]:
+    """Return what a TOML file holds; raises what `read_json` raises."""
+    return parse_toml(read_utf8(path, error=error, hint=hint), str(path), error=error, hint=hint)
+
+
+def parse_json(
+    text: str, where: str, *, error: type[MemtoolsError] = SchemaError, hint: str = _HINT
+) -> Any:
+    """Return what a JSON text holds; `where` names it in the message. See `read_json`."""
+    with parsing(where, "JSON", error=error, hint=hint):
+        document = json.loads(text, object_pairs_hook=_distinct)
+        if "\\u" in text:  # the only way in which half of a character gets in
+            _require_characters(document)
+    return document
+
+
+def parse_toml(
+    text: str, where: str, *, error: type[MemtoolsError] = SchemaError, hint: str = _HINT
+) -> dict[str, Any]:
+    """Return what a TOML text holds; `where` names it in the message. See `read_toml`."""
+    with parsing(where, "TOML", error=error, hint=hint):
+        return tomllib.loads(text)
+
+
+def read_utf8(path: Path, *, error: type[MemtoolsError] = SchemaError, hint: str = _HINT) -> str:
+    """Return a text in UTF-8, with or without a BOM; `error` names the row that is not."""
+    data = read_regular(path, error=error)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise error(f"{path}: row 1 is UTF-16", hint="save the file as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        line = data.count(b"\n", 0, cause.start) + 1
+        byte = cause.object[cause.start]
+        raise error(f"{path}: row {line} is not UTF-8: byte 0x{byte:02x}", hint=hint) from cause
+
+
+def read_regular(path: Path, *, error: type[MemtoolsError] = SchemaError) -> bytes:
+    """Return the bytes of a file; `error` for a pipe, a socket or a device, which may never end."""
+    with disk_errors(path):
+        mode = path.stat().st_mode
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+        if kind is not None:
+            raise error(f"{path} is {kind}, not a file", hint="give the path of a file")
+        return path.read_bytes()
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = collections.Counter(name for name, _ in pairs)
+        twice = next(name for name, n in counts.items() if n > 1)
+        raise ValueError(f"the name {twice!r} comes twice in one object")
+    return found
+
+
+def _require_characters(document: Any) -> None:
+    """Raise ValueError for text with half of a surrogate pair, which UTF-8 cannot hold."""
+    left = [document]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left += [*each, *each.values()]
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, str) and _SURROGATE.search(each):
+            raise ValueError(f"{each!r:.40} is not text: it holds half of a character")
