@@ -19,7 +19,6 @@ import json
 import lzma
 import pickle
 import re
-import stat
 import struct
 import tokenize
 import tomllib
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from memtools.errors import MemtoolsError, SchemaError
+from memtools.file_kinds import name_kind
 from memtools.files import disk_errors
 
 PARSE_ERRORS: tuple[type[Exception], ...] = (
@@ -56,12 +56,6 @@ PARSE_ERRORS: tuple[type[Exception], ...] = (
 _SHOWN = 160  # characters of what a library says
 _HINT = "write or fetch it again"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_KINDS = (
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
 
 
 @contextlib.contextmanager
@@ -144,9 +138,8 @@ def read_utf8(path: Path, *, error: type[MemtoolsError] = SchemaError, hint: str
 def read_regular(path: Path, *, error: type[MemtoolsError] = SchemaError) -> bytes:
     """Return the bytes of a file; `error` for a pipe, a socket or a device, which may never end."""
     with disk_errors(path):
-        mode = path.stat().st_mode
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), None)
-        if kind is not None:
+        kind = name_kind(path.stat().st_mode)
+        if kind not in ("", "a directory"):  # of which the disk says it
             raise error(f"{path} is {kind}, not a file", hint="give the path of a file")
         return path.read_bytes()
 
