@@ -14,21 +14,29 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
+import logging
 import os
 import re
 import shutil
+import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from memtools.errors import BusyError, DiskError
+from memtools.temporary_files import create, create_exclusively, orphans, temporary_name
+
+log = logging.getLogger("memtools")
 
 CHUNK = 1 << 20
 
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _MAX_NAME = 200  # bytes; a disk takes 255, and the temporary names are longer
+_OF_STORES = ("records", "failed", "quarantine")  # of a directory that has a sweep.toml
+_LOCK_MARK = b"a lock of memtools\n"  # in every lock file: any other file is a user's own
 
 _DISK_WORDS = {
     errno.ENOSPC: ("the disk is full", "free some space, then run the same command again"),
@@ -44,6 +52,8 @@ _DISK_WORDS = {
     errno.EEXIST: ("a file stands where the directory should be", "choose another directory"),
     errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory"),
     errno.EISDIR: ("a directory stands where the file should go", "move it, or choose another"),
+    errno.ENOTEMPTY: ("it is there, and not empty", "choose another directory, or remove it"),
+    errno.ELOOP: ("a symbolic link stands where a file of memtools goes", "remove the link"),
     errno.EIO: ("the disk reports a read or write error", "check the disk; do not trust this copy"),
 }
 
@@ -113,42 +123,140 @@ def publish(temporary: Path, final: Path) -> None:
 
 
 @contextlib.contextmanager
-def appearing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which appears under `path` when it is whole, or not at all.
+def appearing(path: Path, *, once: bool = False, ours: bool = False) -> Iterator[BinaryIO]:
+    """Yield a file to write to, which appears under `path` when it is whole, or not at all.
 
-    A reader finds the old content or the new, never a mixture.
+    A reader finds the old content or the new, never a mixture; of two writers the last one wins.
+    A link to a file is followed, and a note says so. What dead writers have left in the directory
+    is removed.
+
+    Args:
+        path: The final name.
+        once: Never replace: FileExistsError if the name is taken when the file is whole.
+        ours: The name is not one that a user gave but one of our own, such as a receipt or a
+            note in a store of runs: a link there is replaced, not followed.
+
+    Raises:
+        DiskError: The name is that of a device, a pipe or a directory, or in a store of runs.
+        OSError: The disk fails.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    ours = ours or once
+    target = path if ours else output_file(path)
+    if not once:  # a directory of records is long, and whoever drives the store clears it
+        remove_orphans(target.parent)
+    temporary, descriptor = create(target)
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            _keep_mode(target, descriptor)
+            os.fsync(descriptor)
+        if once:
+            os.link(temporary, target)  # fails where a rename would replace
+            temporary.unlink()
+            fsync_directory(target.parent)
+        else:
+            publish(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    publish(temporary, path)
+
+
+def output_file(path: Path) -> Path:
+    """Return the file that a result for `path` goes to: `path`, or the one that a link leads to.
+
+    Raises DiskError for what cannot be replaced by a file, and in a store of runs.
+    """
+    require_outside_store(path)
+    try:
+        is_link = stat.S_ISLNK(path.lstat().st_mode)
+    except FileNotFoundError:
+        return path
+    hint = "name a file"
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG  # of a link to a file that is not there yet
+    except OSError as error:
+        raise DiskError(f"{path} is a symbolic link that leads nowhere", hint=hint) from error
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode) or _is_stream(path) or (is_link and _is_stream(path.readlink())):
+        raise DiskError(f"{path} is a device or a pipe, which no file can replace", hint=hint)
+    if not is_link:
+        return path
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise DiskError(f"{path} is a symbolic link to {target}, which cannot be made", hint=hint)
+    log.warning("%s is a symbolic link; writing to %s", path, target)
+    require_outside_store(target)
+    return target
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a name is one of an open file: `>> all.csv` must not replace all.csv."""
+    return str(path.absolute()).startswith(("/dev/fd/", "/dev/std", "/proc/"))
+
+
+def require_outside_store(path: Path) -> None:
+    """Raise DiskError for a result that would lie among the records of a store of runs."""
+    directory = Path(os.path.realpath(path.parent))
+    if directory.name in _OF_STORES and (directory.parent / "sweep.toml").exists():
+        raise DiskError(
+            f"{path} would lie among the {directory.name} of a store of runs",
+            hint="choose another directory: only runs are kept there",
+        )
+
+
+def _keep_mode(target: Path, descriptor: int) -> None:
+    """Give a new file the permissions of the one that it replaces."""
+    try:
+        before = target.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(before) and stat.S_IMODE(before) != stat.S_IMODE(os.fstat(descriptor).st_mode):
+        with contextlib.suppress(PermissionError):  # some disks know no permissions
+            os.fchmod(descriptor, stat.S_IMODE(before) & 0o777)
+
+
+def remove_orphans(directory: Path) -> None:
+    """Remove the temporary files of dead processes from a directory, as far as that is allowed."""
+    with contextlib.suppress(OSError):  # it is not ours to write to, or not there: that is said
+        for path in orphans(directory):  # where the file itself is written
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
-    """A directory to write into, which appears under `path` when it is whole, or not at all.
+    """Yield a directory to write into, which appears under `path` when it is whole, or not at all.
 
-    over: in the place of whatever directory is there. What a killed process left beside it is
-    removed. Raises DiskError if `path` is there and is no empty directory, or is where the process
-    works; BusyError if another process is making it.
+    A link to a directory is followed, and a note says so. What dead writers of this directory
+    have left beside it is removed, and what one was replacing is restored.
+
+    Args:
+        path: The final name.
+        over: Replace whatever directory is there.
+
+    Raises:
+        DiskError: The path is there and is not an empty directory, or is where the process works.
+        BusyError: Another process is making it.
     """
-    path = path.resolve()  # `.` has no name to appear under
-    temporary, old = (path.with_name(f".{path.name}.{kind}") for kind in ("tmp", "old"))
-    with disk_errors(path):
-        if path == Path.cwd():
-            raise DiskError(f"{path} is the directory you are in", hint="name a new one in it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.lock")
-    with locked(lock, wait=False, waiting=lambda: None), disk_errors(path):
-        _tidy(path, temporary, old)
+    require_outside_store(path)
+    target = Path(os.path.realpath(path))  # `.` has no name to appear under
+    if path.is_symlink():
+        log.warning("%s is a symbolic link; writing to %s", path, target)
+        require_outside_store(target)
+    with disk_errors(target):
+        if target == Path.cwd():
+            raise DiskError(f"{target} is the directory you are in", hint="name a new one in it")
+        target.parent.mkdir(parents=True, exist_ok=True)
+    lock = target.with_name(f".{target.name}.lock")
+    with locked(lock, wait=False, waiting=lambda: None), disk_errors(target):
+        _restore(target)
         if not over:
-            require_empty(path)
+            require_empty(target)
+        temporary, old = temporary_name(target), temporary_name(target, "old")
         temporary.mkdir()
         try:
             yield temporary
@@ -156,18 +264,26 @@ def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
                 for name in names:
                     with open(f"{directory}/{name}", "rb") as file:  # noqa: PTH123  # thousands
                         os.fsync(file.fileno())
-            if over and path.exists():
-                os.replace(path, old)
-            publish(temporary, path)
+            if over and target.exists():
+                os.replace(target, old)
+            publish(temporary, target)
         finally:
-            _tidy(path, temporary, old)
+            _clear(target, temporary, old)
 
 
-def _tidy(path: Path, temporary: Path, old: Path) -> None:
-    """What was there is there again, unless something new is; beside it there is nothing left."""
-    if old.exists() and not path.exists():
+def _restore(path: Path) -> None:
+    """Put a directory back that a killed process was replacing, and remove what it left."""
+    for old in orphans(path.parent, kind="old", of=path):
+        _clear(path, old=old)
+    for temporary in orphans(path.parent, of=path):
+        _clear(path, temporary)
+
+
+def _clear(path: Path, temporary: Path | None = None, old: Path | None = None) -> None:
+    """Restore the previous directory if nothing has replaced it, then delete the temporary ones."""
+    if old is not None and old.exists() and not path.exists():
         os.replace(old, path)
-    for leftover in (temporary, old):
+    for leftover in filter(None, (temporary, old)):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -179,9 +295,9 @@ def require_empty(path: Path) -> None:
         )
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file, whole or not at all."""
-    with appearing(path) as file:
+def write_atomically(path: Path, data: bytes, *, ours: bool = False) -> None:
+    """Write a small file, whole or not at all; `ours` is that of `appearing`."""
+    with appearing(path, ours=ours) as file:
         file.write(data)
 
 
@@ -211,28 +327,79 @@ def locked(path: Path, *, wait: bool, waiting: Callable[[], object]) -> Iterator
     """Hold an exclusive lock between processes; the lock file goes away afterwards.
 
     `waiting` is called once if another process holds the lock and `wait` is
-    true; without `wait` that is a `BusyError`. Whoever relies on this must stay
-    correct when the lock lies, as it does on some network file systems.
-    """
-    import filelock  # 80 ms: only those who lock pay for it
+    true; without `wait` that is a `BusyError`. Code that relies on this must stay
+    correct where the lock excludes no one, as on some network file systems.
 
-    lock = filelock.FileLock(path)
+    A file that has the name already and is not a lock of ours is neither written to nor removed;
+    a link is not followed.
+    """
     with disk_errors(path):
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            if not wait:
-                raise BusyError(
-                    f"another process holds {path}",
-                    hint="wait until it has finished, then run the same command again",
-                ) from error
-            waiting()
-            lock.acquire()
+        descriptor = _lock(path, wait=wait, waiting=waiting)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        lock.release()
+        try:
+            if _is_at(path, descriptor) and os.pread(descriptor, 64, 0) == _LOCK_MARK:
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)  # this releases the lock
+
+
+def _lock(path: Path, *, wait: bool, waiting: Callable[[], object]) -> int:
+    """Return a descriptor that holds the lock on the file which has the name `path` then."""
+    told = False
+    while True:
+        descriptor = _open_lock(path)
+        try:
+            if not _try_lock(descriptor):
+                if not wait:
+                    raise BusyError(
+                        f"another process holds {path}",
+                        hint="wait until it has finished, then run the same command again",
+                    )
+                if not told:
+                    waiting()
+                    told = True
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(path, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the holder has removed the file: a newcomer would lock another
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock file, or make one and mark it as ours."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = create_exclusively(path)
+        os.write(descriptor, _LOCK_MARK)
+        return descriptor
+    flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DiskError(f"{path} is not a file, and a lock has to be", hint="remove it")
+    return descriptor
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Return whether no other process holds the lock; some file systems know none."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+            raise
+    return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still has the name `path`."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    return False
 
 
 def human_size(n_bytes: int) -> str:

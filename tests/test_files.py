@@ -17,6 +17,7 @@ from memtools import files
 from memtools.errors import BusyError, DiskError
 from memtools.files import (
     CHUNK,
+    appearing,
     appearing_directory,
     digest_file,
     disk_errors,
@@ -27,6 +28,7 @@ from memtools.files import (
     require_free,
     write_atomically,
 )
+from memtools.temporary_files import create, host
 
 
 def nothing():
@@ -124,12 +126,10 @@ def test_a_rename_alone_is_not_enough_so_the_order_is_fsync_rename_fsync_of_the_
 ):
     path = tmp_path / "a.json"
     write_atomically(path, b"content")
-    temporary = str(tmp_path / "a.json.tmp")
-    assert syscalls == [
-        ("fsync", temporary),
-        ("replace", temporary, str(path)),
-        ("fsync", str(tmp_path)),
-    ]
+    (_, temporary), *rest = syscalls
+    assert Path(temporary).name.startswith(".a.json.")
+    assert syscalls[0] == ("fsync", temporary)
+    assert rest == [("replace", temporary, str(path)), ("fsync", str(tmp_path))]
     assert path.read_bytes() == b"content"
 
 
@@ -158,12 +158,26 @@ def test_nothing_stays_open_after_publication(tmp_path, monkeypatch):
             os.fstat(each)
 
 
-def test_a_stale_temporary_file_never_blocks(tmp_path):
+def orphan(path, kind="tmp"):
+    """A name beside `path` as a process would have chosen it that has ended since."""
+    dead = f"{host()}-{DEAD.pid}-1-beef"
+    return path.with_name(f".{path.name}.{dead}.{kind}")
+
+
+DEAD = subprocess.Popen([sys.executable, "-c", ""])
+DEAD.wait()
+
+
+def test_next_writer_removes_temporary_files_of_dead_processes_only(tmp_path):
     path = tmp_path / "a"
-    (tmp_path / "a.tmp").write_bytes(b"left by a killed process, and longer than the new content")
+    orphan(path).write_bytes(b"left by a killed process, and longer than the new content")
+    alive, descriptor = create(path)
+    os.close(descriptor)
+    elsewhere = tmp_path / ".a.0123abcd-7-7-beef.tmp"
+    elsewhere.write_bytes(b"of another host")
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
-    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    assert set(tmp_path.iterdir()) == {path, alive, elsewhere}
 
 
 def test_a_failed_fsync_leaves_the_old_content_under_the_name(tmp_path, monkeypatch):
@@ -341,7 +355,7 @@ def test_only_one_at_a_time_is_inside_although_the_lock_file_comes_and_goes(tmp_
 def test_a_lock_where_no_file_can_be_is_a_disk_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with (
-        pytest.raises(DiskError, match="a file stands where the directory should be"),
+        pytest.raises(DiskError, match="a part of the path is a file"),
         locked(tmp_path / "file" / "lock", wait=False, waiting=nothing),
     ):
         pass
@@ -389,7 +403,7 @@ def test_a_directory_appears_when_it_is_whole_and_not_before(tmp_path):
 
 def test_an_error_leaves_no_directory_and_what_a_killed_process_left_is_no_hindrance(tmp_path):
     final = tmp_path / "final"
-    left = tmp_path / ".final.tmp"
+    left = orphan(final)
     left.mkdir()
     (left / "half").write_text("done")
     with pytest.raises(RuntimeError), appearing_directory(final) as root:
@@ -414,7 +428,7 @@ def test_one_that_goes_over_another_does_so_when_it_is_whole_and_not_before(tmp_
     with pytest.raises(RuntimeError), appearing_directory(final, over=True):
         raise RuntimeError
     assert [path.name for path in final.iterdir()] == ["old"]
-    left = tmp_path / ".final.old"  # of one that was killed between the two
+    left = orphan(final, "old")  # of one that was killed between the two
     left.mkdir()
     with appearing_directory(final, over=True) as root:
         (root / "new").touch()
@@ -436,7 +450,7 @@ def test_killed_or_interrupted_between_the_two_there_is_still_what_was_there(tmp
         with pytest.raises(KeyboardInterrupt), appearing_directory(final, over=True):
             pass
     assert [path.name for path in final.iterdir()] == ["old"]
-    final.rename(tmp_path / ".final.old")  # as a kill leaves it
+    final.rename(orphan(final, "old"))  # as a kill leaves it
     with pytest.raises(RuntimeError), appearing_directory(final, over=True):
         raise RuntimeError
     assert [path.name for path in final.iterdir()] == ["old"]
