@@ -13,10 +13,10 @@ import dataclasses
 import functools
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from memtools.alignment.comparison import ranks
 from memtools.artifacts.loader import load
@@ -52,8 +52,16 @@ class Summary:
     seconds: float
 
 
-def run(root: Path, n_runs: int = 400) -> Summary:
-    """Train, estimate, print, draw; everything is written to `root`. Stops and resumes."""
+def run(
+    root: Path, n_runs: int = 400, tell: Callable[..., object] = lambda *lines: None
+) -> Summary:
+    """Train, estimate, draw; everything is written to `root`. What was interrupted goes on.
+
+    Args:
+        root: The directory for runs, estimates, figures and the report.
+        n_runs: How many models to train.
+        tell: Is called with the lines that describe the result.
+    """
     begun = time.monotonic()
     require_free_place(root / "report", over=True)
     config = load_config("digits-demo")
@@ -83,7 +91,7 @@ def run(root: Path, n_runs: int = 400) -> Summary:
         seconds=round(time.monotonic() - begun, 1),
     )
     write_atomically(root / "summary.json", json.dumps(dataclasses.asdict(summary)).encode())
-    _tell(root, estimates, data, summary)
+    tell(*_describe(root, estimates, data, summary))
     return summary
 
 
@@ -139,40 +147,44 @@ def strongest(estimates: Estimates) -> list[tuple[int, list[tuple[int, float]]]]
     return list(rows.items())[:_ROWS]
 
 
-def _tell(root: Path, estimates: Estimates, data: Dataset, summary: Summary) -> None:
-    """The result, for people."""
-    out = Console(highlight=False, markup=False, soft_wrap=True)
-    out.print(f"{summary.n_runs} models, each on a random 70 % of {len(data.train_labels)} digits")
-    out.print(f"training accuracy inside the subsets: {summary.train_accuracy:.4f}\n")
-    out.print("memorization, number of examples:")
+def _describe(root: Path, estimates: Estimates, data: Dataset, summary: Summary) -> list[str]:
+    """Return the result in lines, for people."""
     counts, edges = histogram(estimates.memorization)
-    out.print("\n".join(bars(counts, edges)))
-    out.print(
-        f"\n{summary.n_flipped} labels were flipped. Of the {summary.n_flipped} most memorized,"
+    lines = [
+        f"{summary.n_runs} models, each on a random 70 % of {len(data.train_labels)} digits",
+        f"training accuracy inside the subsets: {summary.train_accuracy:.4f}",
+        "",
+        "memorization, number of examples:",
+        *bars(counts, edges),
+        "",
+        f"{summary.n_flipped} labels were flipped. Of the {summary.n_flipped} most memorized,"
         f" {summary.flipped_precision:.0%} are flipped; area under the ROC curve"
-        f" {summary.flipped_auroc:.3f}."
-        f"\nTwo halves of the runs agree: Spearman {summary.split_half_spearman:.3f}.\n"
-    )
+        f" {summary.flipped_auroc:.3f}.",
+        f"Two halves of the runs agree: Spearman {summary.split_half_spearman:.3f}.",
+        "",
+    ]
     rows = strongest(estimates)[:3]
     if rows:
-        out.print("strongest influence: a training digit, and the test digit it helps on most")
-        for i, helped in rows:
-            j, value = helped[0]
-            pictures = zip(_text(data.train_images[i]), _text(data.test_images[j]), strict=True)
-            out.print("\n".join(f"  {left}   ->   {right}" for left, right in pictures))
-            out.print(
-                f"  train {i}, label {data.train_labels[i]}, memorization"
-                f" {estimates.memorization[i]:.2f} -> test {j}: influence {value:.2f}\n"
-            )
-    out.print(
-        f"{root}/: summary.json, estimates.npz, runs, histogram.png, memorized.png, pairs.png"
-    )
-    out.print(f"Look through all of it, in any browser: {root}/report/index.html\n")
-    out.print(
-        f"Go on with:\n  memtools info {root}/estimates.npz"
-        f"\n  memtools pairs {root}/runs --cross-class --top 10"
-        f"\n  memtools train digits-demo --runs 0:{2 * summary.n_runs} --to {root}/runs"
-    )
+        lines.append("strongest influence: a training digit, and the test digit it helps on most")
+    for i, helped in rows:
+        j, value = helped[0]
+        pictures = zip(_text(data.train_images[i]), _text(data.test_images[j]), strict=True)
+        lines += [f"  {left}   ->   {right}" for left, right in pictures]
+        lines += [
+            f"  train {i}, label {data.train_labels[i]}, memorization"
+            f" {estimates.memorization[i]:.2f} -> test {j}: influence {value:.2f}",
+            "",
+        ]
+    return [
+        *lines,
+        f"{root}/: summary.json, estimates.npz, runs, histogram.png, memorized.png, pairs.png",
+        f"Look through all of it, in any browser: {root}/report/index.html",
+        "",
+        "Go on with:",
+        f"  memtools info {root}/estimates.npz",
+        f"  memtools pairs {root}/runs --cross-class --top 10",
+        f"  memtools train digits-demo --runs 0:{2 * summary.n_runs} --to {root}/runs",
+    ]
 
 
 def _text(image: Array) -> list[str]:

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from memtools.wording import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -50,7 +52,7 @@ def bars(what: str = "") -> Iterator[Show]:
     Bars that are asked for while others are shown stand below them.
     """
     global _display
-    if _hushed or not sys.stderr.isatty():
+    if _hushed or sys.stderr is None or not sys.stderr.isatty():
         yield _silent
     elif _display is not None:
         show, tasks = _drawing(_display, what)
@@ -81,6 +83,7 @@ def _drawing(display: Progress, what: str) -> tuple[Show, dict[str, TaskID]]:
     tasks: dict[str, TaskID] = {}
 
     def show(label: str, n_done: int, n_total: int | None, note: str = "") -> None:
+        label, note = printable(label), printable(note)  # both hold names of files
         if label not in tasks:
             tasks[label] = display.add_task(label, total=n_total, what=what, note=note)
         display.update(tasks[label], completed=n_done, total=n_total, note=note)

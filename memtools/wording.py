@@ -1,4 +1,4 @@
-"""Phrases that several messages share, and foreign text made safe to show.
+r"""Phrases that several messages share, and foreign text made safe to show.
 
 list_first(["a", "b", "c", "d"])                  # "a, b, c, ..."
 printable("a\x1b[2Jb")                            # r"a\x1b[2Jb"
@@ -30,9 +30,9 @@ def list_first(items: Iterable[str], n: int = SHOWN) -> str:
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """Return `text` on one line, with every character that could disturb a terminal escaped.
+    r"""Return `text` on one line, with every character that could disturb a terminal escaped.
 
-    keep: control characters that stay as they are, such as "\\n".
+    keep: control characters that stay as they are, such as "\n".
     """
 
     def escape(match: re.Match[str]) -> str:

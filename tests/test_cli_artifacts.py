@@ -264,8 +264,9 @@ def test_a_reader_that_goes_away_is_no_crash(world: World) -> None:
     done = subprocess.run(
         ["bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True
     )
-    assert done.returncode in (0, 1)
-    assert done.stderr == ""
+    assert done.returncode in (0, 1)  # all of it may have been written before the reader ended
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 # -- join

@@ -20,6 +20,7 @@ from memtools_cli.options import (
     Names,
     Registries,
 )
+from memtools_cli.output import show
 
 if TYPE_CHECKING:
     from memtools.alignment.alignment import Alignment
@@ -111,9 +112,7 @@ def align(
                 "there is nothing to align", hint="memtools align NAME|FILE --to DATA"
             )
         known.save(out)
-        print(
-            f"{len(known.keys):,} keys of {known.about.dataset}, {known.about.order} order: {out}"
-        )
+        show(f"{len(known.keys):,} keys of {known.about.dataset}, {known.about.order} order: {out}")
         return
     loaded = open_scores(
         what,
@@ -130,11 +129,11 @@ def align(
     found = align_to(loaded, to, labels, split, order, known, class_folders, allow_missing)
     n_numbers = _count_numbers(loaded, found)
     n = len(found.position)
-    print(f"{n_numbers:,} of {n:,} examples, {found.proof}")
-    print(f"missing in the data set: {len(found.missing):,}; without a number: {n - n_numbers:,}")
+    show(f"{n_numbers:,} of {n:,} examples, {found.proof}")
+    show(f"missing in the data set: {len(found.missing):,}; without a number: {n - n_numbers:,}")
     if out is not None:
         _write(out, loaded, found)
-        print(out)
+        show(out)
 
 
 def _count_numbers(loaded: Estimates | Scores, found: Alignment) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +10,7 @@ import typer
 
 from memtools.errors import MemtoolsError
 from memtools_cli.options import Column, Directory, Json, Mirror, Names, Registries
-from memtools_cli.output import print_table
+from memtools_cli.output import print_table, show, show_error, show_json
 
 Chosen = Annotated[
     list[str], typer.Argument(metavar="NAME...", help="Artifacts or groups; see `memtools list`.")
@@ -42,7 +40,7 @@ def list_(to: Directory = None, registry: Registries = None, as_json: Json = Fal
     known = settings.registry()
     items = inventory(known, settings.cache)
     if as_json:
-        print(json.dumps([item.to_json() for item in items], indent=1))
+        show_json([item.to_json() for item in items])
         return
     rows = [
         (
@@ -55,9 +53,9 @@ def list_(to: Directory = None, registry: Registries = None, as_json: Json = Fal
         for item in items
     ]
     print_table(("name", "size", "order", "state", "what it is"), rows)
-    print(f"\nfiles are kept in {settings.cache}")
+    show("", f"files are kept in {settings.cache}")
     for group, members in known.groups.items():
-        print(f"group {group}: {', '.join(members)}")
+        show(f"group {group}: {', '.join(members)}")
 
 
 def fetch(
@@ -103,7 +101,7 @@ def fetch(
     patience = Patience(connect=min(10.0, timeout), read=timeout, min_speed=min_speed)
     terms = Terms(unverified, huge, force, not no_wait, patience)
     chosen = settings.registry().select(names)
-    _each(chosen, lambda artifact: print(bring(artifact, settings, terms), flush=True), "fetched")
+    _each(chosen, lambda artifact: show(bring(artifact, settings, terms)), "fetched")
 
 
 def join(
@@ -123,7 +121,7 @@ def join(
     from memtools.artifacts.fetcher import join as join_parts
 
     terms = Terms(wait=not no_wait)
-    print(join_parts(name, parts_in, to, registries=registry or (), terms=terms))
+    show(join_parts(name, parts_in, to, registries=registry or (), terms=terms))
 
 
 def verify(
@@ -167,13 +165,13 @@ def verify(
         )
         verdicts.append(verdict.to_json())
         if not as_json:
-            print(f"{verdict.path}: {verdict.in_words}")
+            show(f"{verdict.path}: {verdict.in_words}")
 
     try:
         _each(asked, one, "verified")
     finally:
         if as_json:
-            print(json.dumps(verdicts, indent=1))
+            show_json(verdicts)
 
 
 def clean(
@@ -191,9 +189,9 @@ def clean(
     settings = Settings.of(cache=to, registries=registry or ())
     n_bytes = 0
     for path, size in remove(settings.registry(), settings.cache, everything=everything):
-        print(f"removed {path}")
+        show(f"removed {path}")
         n_bytes += size
-    print(f"{human_size(n_bytes)} freed")
+    show(f"{human_size(n_bytes)} freed")
 
 
 def _each(items: Sequence[Any], work: Callable[[Any], None], done: str) -> None:
@@ -209,7 +207,7 @@ def _each(items: Sequence[Any], work: Callable[[Any], None], done: str) -> None:
         except MemtoolsError as error:
             failures.append(error)
             if len(items) > 1:
-                print(f"error: {error}\n       {error.hint}", file=sys.stderr)
+                show_error(error)
     if len(items) == 1 and failures:
         raise failures[0]
     if failures:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from memtools_cli.options import Json, Mirror, Registries
-from memtools_cli.output import print_table
+from memtools_cli.output import print_table, show, show_json
 
 if TYPE_CHECKING:
     from memtools.checkpoints.harvest import Released, Terms
@@ -119,7 +118,7 @@ def aux(
         terms=_terms(index, unverified),
     )
     for store in stores:
-        print(store.root)
+        show(store.root)
 
 
 def get(
@@ -149,7 +148,7 @@ def get(
         terms=_terms(index, unverified),
     )
     for directory in directories:
-        print(directory)
+        show(directory)
 
 
 def reorder(
@@ -176,7 +175,7 @@ def reorder(
         )
     ordering = _ordering(ids)
     for store in opened:
-        print(reordered(store, to / store.root.name, ordering).root)
+        show(reordered(store, to / store.root.name, ordering).root)
 
 
 def convert(
@@ -195,7 +194,7 @@ def convert(
     with needing("tf"):
         from memtools.checkpoints.conversion import convert as write
     write(checkpoint, out)
-    print(out)
+    show(out)
 
 
 def evaluate(
@@ -219,7 +218,7 @@ def evaluate(
         from memtools.checkpoints.restoration import restore
     parts = evaluation.evaluate(restore(checkpoint), data, aux)
     if as_json:
-        print(json.dumps([dataclasses.asdict(part) for part in parts]))
+        show_json([dataclasses.asdict(part) for part in parts], indent=None)
         return
     rows = [
         (p.name, f"{p.n:,}", f"{p.n_mismatches:,}", f"{p.accuracy:.4f}", f"{p.recorded:.4f}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from memtools_cli.numbers import open_scores
 from memtools_cli.options import Cache, Json, Meaning, Mirror, Names, Registries
-from memtools_cli.output import print_table
+from memtools_cli.output import print_table, show, show_json
 
 if TYPE_CHECKING:
     from memtools.alignment.comparison import Comparison
@@ -103,11 +102,11 @@ def compare(
     if plot is not None:
         _draw(found, (a, b), (first, second), plot)
     if as_json:
-        print(json.dumps(_without_nan(_document(found, by_class)), indent=1))
+        show_json(_without_nan(_document(found, by_class)))
         return
-    _print(found, by_class)
+    _show(found, by_class)
     if plot is not None:
-        print(plot)
+        show(plot)
 
 
 def _document(found: Comparison, by_class: bool) -> dict[str, Any]:
@@ -134,28 +133,28 @@ def _document(found: Comparison, by_class: bool) -> dict[str, Any]:
     return document
 
 
-def _print(found: Comparison, by_class: bool) -> None:
+def _show(found: Comparison, by_class: bool) -> None:
     from memtools.alignment.ranking import most_common
 
     tops = found.top_overlap
-    print(f"{found.n:,} examples, {found.proof}")
-    print(f"Spearman  {found.spearman:+.3f}   (raw {found.spearman_raw:+.3f})")
-    print(f"Pearson   {found.pearson:+.3f}   (raw {found.pearson_raw:+.3f})")
+    show(f"{found.n:,} examples, {found.proof}")
+    show(f"Spearman  {found.spearman:+.3f}   (raw {found.spearman_raw:+.3f})")
+    show(f"Pearson   {found.pearson:+.3f}   (raw {found.pearson_raw:+.3f})")
     if found.n_infinite:
-        print(f"Pearson is not defined: {found.n_infinite:,} examples have an infinite score")
-    print(
+        show(f"Pearson is not defined: {found.n_infinite:,} examples have an infinite score")
+    show(
         f"of the {found.top_k:,} highest of A, {found.overlap:.0%} are among those of B;"
         f" chance alone gives {tops.by_chance:.0%}"
     )
     for side, n_tied in zip("AB", tops.n_tied, strict=True):
         if n_tied:
-            print(f"ties: {n_tied:,} examples of {side} compete for the last of these places")
+            show(f"ties: {n_tied:,} examples of {side} compete for the last of these places")
     if any(tops.n_tied):
-        print(f"ties: each of them counts in part; full agreement would give {tops.at_best:.0%}")
+        show(f"ties: each of them counts in part; full agreement would give {tops.at_best:.0%}")
     for side, values in (("A", found.first), ("B", found.second)):
         score, n = most_common(values)
         if n > max(1, _COMMON * found.n):
-            print(f"ties: {score:.6g} is the score of {n:,} of {found.n:,} examples of {side}")
+            show(f"ties: {score:.6g} is the score of {n:,} of {found.n:,} examples of {side}")
     if by_class:
         rows = [(str(k), f"{n:,}", f"{value:+.3f}") for k, (n, value) in found.by_class.items()]
         print_table(("class", "examples", "Spearman"), rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ from memtools_cli.options import (
     Order,
     Registries,
 )
-from memtools_cli.output import print_table
+from memtools_cli.output import print_table, show, show_json
 
 if TYPE_CHECKING:
     from memtools.estimates.pairs import HighInfluencePairs
@@ -96,13 +95,12 @@ def info(
             "notes": list(loaded.notes) if isinstance(loaded, Scores) else [],
             "histogram": {"counts": [*map(int, counts)], "edges": [*map(float, edges)]},
         }
-        print(json.dumps(document, indent=1))
+        show_json(document)
         return
-    print(f"{loaded!r}\n")
+    show(*repr(loaded).split("\n"), "")
     print_table(("array", "type", "shape", "range"), [each.in_words for each in facts])
     if scores:
-        print(f"\n{scores.quantity}, number of examples:")
-        print("\n".join(bars(counts, edges)))
+        show("", f"{scores.quantity}, number of examples:", *bars(counts, edges))
 
 
 def export(
@@ -151,7 +149,7 @@ def export(
         write_pairs(out, loaded)
     else:
         write_scores(out, loaded.scores if isinstance(loaded, Estimates) else loaded)
-    print(out)
+    show(out)
 
 
 def pairs(
@@ -233,14 +231,14 @@ def pairs(
         "min_infl": min_infl,
     }
     if as_json:
-        print(json.dumps(facts))
+        show_json(facts, indent=None)
         return
     if top:
         strongest = np.argsort(-found.influence, kind="stable")[:top]
         shown = {name: column[strongest] for name, column in columns.items()}
         print_table(tuple(shown), [tuple(f"{v:.6g}" for v in row) for row in rows(shown)])
-        print()
-    print(
+        show("")
+    show(
         f"{len(found)} pairs of {found.n_train} training and {found.n_test} test examples,"
         f" memorization >= {min_mem:g}, influence >= {min_infl:g}"
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from memtools_cli.output import note, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def estimate(
         estimates.save(out)
         if report:
             _report(stores, estimates)
-    print(out)
+    show(out)
 
 
 def _report(stores: Sequence[RunStore], estimates: Estimates) -> None:
@@ -116,4 +117,4 @@ def _report(stores: Sequence[RunStore], estimates: Estimates) -> None:
             f" at a false discovery rate of .05: {reliability.significant_pairs(statistics)}"
             " pairs of any positive influence"
         )
-    print("\n".join(lines), file=sys.stderr)
+    note(*lines)

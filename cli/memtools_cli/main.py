@@ -1,17 +1,19 @@
 """The `memtools` command: its groups, its exit codes, its two-line errors.
 
-Results go to stdout, progress and notes to stderr. Exit codes are those of
-memtools.errors; a traceback appears only with MEMTOOLS_DEBUG=1.
+Results go to stdout, progress and notes to stderr. Exit codes are those of memtools.errors; a
+traceback appears only with MEMTOOLS_DEBUG=1. Results that cannot be written are an error: 6 if the
+disk is full, 1 if stdout is closed or its reader has ended. Notes that cannot be written are lost.
 """
 
 from __future__ import annotations
 
 import gc
+import io
 import logging
 import signal
 import sys
 import traceback
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -34,48 +36,60 @@ from memtools_cli import (
     tfrecords,
     training,
 )
+from memtools_cli.output import note, show, show_error
+from memtools_cli.streams import checked_streams
 
 
 class Commands(TyperGroup):
     """All commands; turns what the library raises into two lines and an exit code."""
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run the command line, and end the process with its exit code."""
+        with checked_streams():
+            raise SystemExit(self._run(*args, **{**options, "standalone_mode": False}))
+
+    def _run(self, *args: Any, **options: Any) -> int:
+        """Run the command line, and return its exit code."""
+        debug = False
+        try:
+            debug = is_set("MEMTOOLS_DEBUG")
+            return super().main(*args, **options) or 0
+        except MemtoolsError as error:
+            if debug:
+                note(*traceback.format_exc().splitlines())
+            show_error(error)
+            return error.exit_code
+        except _UsageError as error:
+            text = io.StringIO()
+            error.show(text)
+            note(*text.getvalue().splitlines())
+            return int(error.exit_code)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
                 signal.signal(number, _end)
-        debug = False
         try:
-            debug = is_set("MEMTOOLS_DEBUG")
             return super().invoke(ctx)
-        except MemtoolsError as error:
-            if debug:
-                traceback.print_exc()
-            _complain(error)
-            raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
-            print("interrupted; what was done is kept", file=sys.stderr)
+            note("interrupted; what was done is kept")
             raise SystemExit(130) from None
-        except BrokenPipeError:  # the reader of our output has gone; there is nobody to tell
-            sys.stderr.close()
-            raise SystemExit(1) from None
+
+
+# ClickException: of click, or of the copy that later releases of typer bring.
+_UsageError: Any = typer.BadParameter.__mro__[2]
 
 
 def _end(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _complain(error: MemtoolsError) -> None:
-    print(f"error: {error}", file=sys.stderr)
-    if error.hint:
-        print(f"       {error.hint}", file=sys.stderr)
-
-
 class _Notes(logging.Handler):
-    """Prints notes to whatever stderr is now: a progress bar replaces it while it lives."""
+    """Shows log records on whatever stderr is now: a progress bar replaces it while it lives."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        note(*self.format(record).split("\n"))
 
 
 gc.freeze()
@@ -109,7 +123,7 @@ report.add_to(app)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"memtools {memtools.__version__}")
+        show(f"memtools {memtools.__version__}")
         raise typer.Exit
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from memtools_cli.output import note
 
 if TYPE_CHECKING:
     from memtools.estimates.model import Estimates
@@ -26,8 +27,8 @@ def open_numbers(
     from memtools.artifacts.loader import load
 
     loaded = load(what, registries=registry or (), direction=direction or "", **options)
-    for note in getattr(loaded, "notes", ()):
-        print(f"note: {note}", file=sys.stderr)
+    for each in getattr(loaded, "notes", ()):
+        note(f"note: {each}")
     return loaded
 
 

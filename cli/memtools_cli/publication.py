@@ -10,6 +10,7 @@ import typer
 
 from memtools_cli.numbers import open_numbers
 from memtools_cli.options import Column, Dataset, Definition, Direction, Index, Names, Order
+from memtools_cli.output import show
 
 
 def add_to(app: typer.Typer) -> None:
@@ -112,7 +113,7 @@ def publish(
     )
     if report:
         _add_report(numbers, path, registry, images, runs or [])
-    print(registry)
+    show(registry)
 
 
 def _add_report(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from memtools_cli.options import (
     Order,
     Registries,
 )
+from memtools_cli.output import note, show
 
 
 def add_to(app: typer.Typer) -> None:
@@ -99,5 +99,5 @@ def report(
     said = f"{human_size(written.n_bytes)}, {written.n_drawn:,} thumbnails"
     if written.n_missing:
         said += f"; the images of {written.n_missing:,} examples are missing or cannot be read"
-    print(said, file=sys.stderr)
-    print(written.page)
+    note(said)
+    show(written.page)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memtools_cli.output import show
+
 if TYPE_CHECKING:
     from memtools.estimates.model import ExampleIndex
 
@@ -84,7 +86,7 @@ def import_runs(
             )
         ]
     for store in stores:
-        print(store.root)
+        show(store.root)
 
 
 def examples_of(path: Path) -> ExampleIndex:

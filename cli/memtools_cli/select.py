@@ -23,6 +23,7 @@ from memtools_cli.options import (
     Names,
     Registries,
 )
+from memtools_cli.output import show
 
 if TYPE_CHECKING:
     from memtools.alignment.alignment import Alignment
@@ -163,11 +164,11 @@ def select(
         chosen, manifest={**chosen.manifest, "request": asked, "inputs": inputs}
     )
     chosen.save(out)
-    print(
+    show(
         f"{len(chosen):,} examples, scores {chosen.scores.min():.3g} to {chosen.scores.max():.3g};"
         f" positions in {chosen.counted_in}"
     )
-    print(out)
+    show(out)
 
 
 def _load(asked: dict[str, Any], shared: dict[str, Any]) -> Estimates | Scores:

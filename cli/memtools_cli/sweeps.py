@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +11,7 @@ import typer
 
 from memtools_cli import engines
 from memtools_cli.options import Json
+from memtools_cli.output import note, show, show_json
 from memtools_cli.training import CheckpointMinutes, Config, Runs, Settings, StoreOfRuns
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def run(
             hint="the others are kept; the same command tries these again",
         )
     shutil.rmtree(to / "unfinished", ignore_errors=True)
-    print(to)
+    show(to)
 
 
 def status(
@@ -132,7 +131,7 @@ def status(
         wanted = None if error is None else _runs_for(found.n_done, error, standard_error)
         if as_json:
             more = {"standard_error": error, "runs_for_standard_error": wanted}
-            print(json.dumps({**dataclasses.asdict(found), **more}), flush=True)
+            show_json({**dataclasses.asdict(found), **more}, indent=None)
         else:
             _tell(found, error, wanted, standard_error)
         if not watch:
@@ -141,24 +140,24 @@ def status(
 
 
 def _tell(found: Status, error: float | None, wanted: int | None, target: float) -> None:
-    print(
+    show(
         f"{found.n_done:,} done, {found.n_missing:,} missing ({found.n_running:,} running,"
         f" {found.n_failed:,} failed);"
         f" {'being worked on' if found.driven else 'nobody works on it'}"
     )
     if found.runs_per_hour is not None:
         left = f", {found.hours_left:.1f} hours left" if found.hours_left else ""
-        print(f"{found.runs_per_hour:,.1f} runs/hour{left}")
+        show(f"{found.runs_per_hour:,.1f} runs/hour{left}")
     for name, spread in (("in", found.inside), ("out", found.outside), ("test", found.test)):
         if spread is not None:
-            print(f"accuracy {name:5}{_words(spread)}")
+            show(f"accuracy {name:5}{_words(spread)}")
     if error is not None:
-        print(
+        show(
             f"standard error of memorization: {error:.4f} (median);"
             f" {wanted:,} runs would make it {target:g}"
         )
     for run_id, reason in list(found.failures.items())[:5]:
-        print(f"failed: run {run_id}: {reason}")
+        show(f"failed: run {run_id}: {reason}")
 
 
 def _words(spread: Spread) -> str:
@@ -175,7 +174,7 @@ def _standard_error(store: object) -> float | None:
     try:
         found = estimate([store]).standard_error  # type: ignore[list-item]
     except MemtoolsError as error:  # the status of runs that cannot be estimated from is shown
-        print(error, file=sys.stderr)
+        note(str(error))
         return None
     if found is None or not np.isfinite(found).any():
         return None

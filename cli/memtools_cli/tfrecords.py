@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,7 +13,7 @@ import typer
 from memtools_cli import engines
 from memtools_cli.extras import needing
 from memtools_cli.options import ClassFolders, Json, Names
-from memtools_cli.output import print_table
+from memtools_cli.output import note, print_table, show, show_json
 
 if TYPE_CHECKING:
     from memtools.estimates.model import ExampleIndex
@@ -144,8 +142,8 @@ def build(
     )
     _say_converted(built.converted)
     if left := built.n_examples - built.n_records:
-        print(f"{left:,} images of the index are left out", file=sys.stderr)
-    print(to)
+        note(f"{left:,} images of the index are left out")
+    show(to)
 
 
 def check(
@@ -172,7 +170,7 @@ def check(
     )
     for name, proven in found:
         source = "the publisher's tar" if proven.source_md5 else "a source that was not verified"
-        print(
+        show(
             f"{name}: {proven.n_records:,} records in {proven.n_shards} shards, each index once,"
             f" names and labels of the index; {_PROVEN[verify]}; from {source}"
         )
@@ -194,7 +192,7 @@ def info(where: Where, as_json: Json = False, split: OnlySplit = None) -> None:
         require_undamaged(ledger.store, name, recorded)
     if as_json:
         found = {name: dataclasses.asdict(recorded) for name, recorded in splits.items()}
-        print(json.dumps(found, indent=1))
+        show_json(found)
         return
     rows = [
         (
@@ -231,7 +229,7 @@ def _say_converted(converted: dict[str, str]) -> None:
     if converted:
         shown = ", ".join(sorted(converted)[:SHOWN])
         rest = f" and {len(converted) - SHOWN} more" if len(converted) > SHOWN else ""
-        print(f"converted to RGB JPEG: {_counted(converted)} ({shown}{rest})", file=sys.stderr)
+        note(f"converted to RGB JPEG: {_counted(converted)} ({shown}{rest})")
 
 
 def _counted(converted: dict[str, str]) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from memtools_cli.output import show
+
 Strategy = Literal["auto", "one", "mirrored", "multiworker", "tpu"]
 Mode = Literal["auto", "data-parallel", "replica-parallel", "stacked"]
 Config = Annotated[
@@ -110,7 +112,7 @@ def train(
             hint="the others are kept; a lower --set peak_lr=... may help",
         )
     shutil.rmtree(unfinished, ignore_errors=True)
-    print(to)
+    show(to)
 
 
 def demo(
@@ -126,4 +128,4 @@ def demo(
 
     with needing("demo"):
         from memtools import demo as demonstration
-    demonstration.run(to, n_runs=runs)
+    demonstration.run(to, n_runs=runs, tell=show)

@@ -21,6 +21,7 @@ import numpy as np
 
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.npz import Array, write_npz
+from memtools.wording import printable
 
 ORDERS = ("official", "published", "tfds", "file")
 """The orders of examples that a user can declare; an empty text means that none is recorded."""
@@ -62,7 +63,7 @@ class About:
     def lines(self) -> list[str]:
         """What is known, a line each, for people."""
         known = dataclasses.asdict(self)
-        return [f"{name + ':':12}{value}" for name, value in known.items() if value]
+        return [f"{name + ':':12}{printable(value)}" for name, value in known.items() if value]
 
 
 def sign_of(direction: str) -> int:
