@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from memtools.errors import BusyError, DiskError
-from memtools.temporary_files import create, create_exclusively, orphans, temporary_name
+from memtools.temporary_files import create, orphans, temporary_name
 
 log = logging.getLogger("memtools")
 
@@ -36,7 +36,6 @@ CHUNK = 1 << 20
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _MAX_NAME = 200  # bytes; a disk takes 255, and the temporary names are longer
 _OF_STORES = ("records", "failed", "quarantine")  # of a directory that has a sweep.toml
-_LOCK_MARK = b"a lock of memtools\n"  # in every lock file: any other file is a user's own
 
 _DISK_WORDS = {
     errno.ENOSPC: ("the disk is full", "free some space, then run the same command again"),
@@ -330,8 +329,8 @@ def locked(path: Path, *, wait: bool, waiting: Callable[[], object]) -> Iterator
     true; without `wait` that is a `BusyError`. Code that relies on this must stay
     correct where the lock excludes no one, as on some network file systems.
 
-    A file that has the name already and is not a lock of ours is neither written to nor removed;
-    a link is not followed.
+    A lock file is empty. A user's own file of that name is locked, but neither written to nor
+    removed; a link is not followed.
     """
     with disk_errors(path):
         descriptor = _lock(path, wait=wait, waiting=waiting)
@@ -339,7 +338,7 @@ def locked(path: Path, *, wait: bool, waiting: Callable[[], object]) -> Iterator
         yield
     finally:
         try:
-            if _is_at(path, descriptor) and os.pread(descriptor, 64, 0) == _LOCK_MARK:
+            if _is_at(path, descriptor) and os.fstat(descriptor).st_size == 0:
                 path.unlink(missing_ok=True)
         finally:
             os.close(descriptor)  # this releases the lock
@@ -370,11 +369,7 @@ def _lock(path: Path, *, wait: bool, waiting: Callable[[], object]) -> int:
 
 
 def _open_lock(path: Path) -> int:
-    """Open a lock file, or make one and mark it as ours."""
-    with contextlib.suppress(FileExistsError):
-        descriptor = create_exclusively(path)
-        os.write(descriptor, _LOCK_MARK)
-        return descriptor
+    """Open a lock file, or make one."""
     flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

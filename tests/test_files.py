@@ -17,7 +17,6 @@ from memtools import files
 from memtools.errors import BusyError, DiskError
 from memtools.files import (
     CHUNK,
-    appearing,
     appearing_directory,
     digest_file,
     disk_errors,

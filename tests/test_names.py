@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from memtools import temporary_files
 from memtools.transfer import names as module
 from memtools.transfer.names import HEARTBEAT, Names, state_of
 
@@ -34,7 +35,7 @@ def owned_by(names, owner):
 
 def of_process(pid):
     """An owner as that process would call itself."""
-    return f"{module._host()}-{pid}-{module._started(pid)}-beef"
+    return f"{temporary_files.host()}-{pid}-{temporary_files.started(pid)}-beef"
 
 
 @pytest.fixture
@@ -46,7 +47,10 @@ def process():
         running.kill()
 
 
-def leave(path, data=b"bytes", state=b"state"):
+STATE = b'{"identity": "x", "pieces": []}'
+
+
+def leave(path, data=b"bytes", state=STATE):
     path.write_bytes(data)
     if state is not None:
         state_of(path).write_bytes(state)
@@ -76,23 +80,72 @@ def test_bytes_at_rest_are_taken_by_renaming_them_with_their_state(names):
     leave(names.part)
     own = names.claim()
     assert own.read_bytes() == b"bytes"
-    assert state_of(own).read_bytes() == b"state"
+    assert state_of(own).read_bytes() == STATE
     assert here(names) == {own.name, state_of(own).name}
 
 
-def test_a_state_that_lost_its_bytes_goes_with_the_bytes_that_lost_theirs(names):
-    """A process was killed after it had put its bytes to rest, and before their state."""
-    leave(names.part, b"held", None)
-    state_of(owned_by(names, FOREIGN)).write_bytes(b"of these bytes")
+def test_a_state_that_lost_its_bytes_goes_with_the_bytes_that_lost_theirs(names, process):
+    """A process was killed after it had put its state to rest, and before its bytes."""
+    part = owned_by(names, of_process(process.pid))
+    process.kill()
+    process.wait()
+    leave(part, b"held", None)
+    state_of(names.part).write_bytes(STATE)
     own = names.claim()
-    assert (own.read_bytes(), state_of(own).read_bytes()) == (b"held", b"of these bytes")
+    assert (own.read_bytes(), state_of(own).read_bytes()) == (b"held", STATE)
     assert here(names) == {own.name, state_of(own).name}
 
 
-def test_bytes_without_a_state_are_taken_all_the_same(names):
-    leave(names.part, state=None)
+@pytest.mark.parametrize("state", [None, b"", b"a note", b"{}", b'["identity", "pieces"]'])
+@pytest.mark.parametrize("part", [b"my own", None])
+def test_user_files_at_the_names_at_rest_are_neither_taken_nor_replaced(names, part, state):
+    if part is None and state is None:
+        return
+    users = {names.part: part, state_of(names.part): state}
+    for path, content in users.items():
+        if content is not None:
+            path.write_bytes(content)
     own = names.claim()
-    assert here(names) == {own.name}
+    assert own.read_bytes() == b""
+    leave(own)
+    names.rest(own)
+    assert {path: path.read_bytes() if path.exists() else None for path in users} == users
+    assert names.leftovers() and not set(names.leftovers()) & set(users)
+    again = names.claim()  # from the name that belongs to no process, and at once
+    assert (again.read_bytes(), state_of(again).read_bytes()) == (b"bytes", STATE)
+
+
+@pytest.mark.parametrize("which", ["part", "state"])
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_at_the_names_at_rest_is_never_written_through(names, which, link):
+    victim = names.target.with_name("victim")
+    victim.write_bytes(STATE)
+    leave(names.part)
+    planted = names.part if which == "part" else state_of(names.part)
+    planted.unlink()
+    link(victim, planted)
+    own = names.claim()
+    if which == "part" or link is os.symlink:
+        assert own.read_bytes() == b""
+        own.write_bytes(b"new")
+        state_of(own).write_bytes(STATE)
+        names.rest(own)
+        assert planted.samefile(victim)
+    assert victim.read_bytes() == STATE
+
+
+def test_a_name_that_only_looks_like_that_of_an_owner_is_a_user_file(names):
+    mine = names.part.with_name(f"{names.part.name}.my-own-old-copy")
+    mine.write_bytes(b"precious")
+    assert names.claim().read_bytes() == b""
+    assert mine not in names.leftovers()
+
+
+def test_bytes_without_a_state_are_not_put_to_rest_since_nothing_proves_them(names):
+    own = names.claim()
+    own.write_bytes(b"bytes")
+    names.rest(own)
+    assert here(names) == set()
 
 
 def test_what_is_put_to_rest_is_what_the_next_one_finds(names):
@@ -101,14 +154,16 @@ def test_what_is_put_to_rest_is_what_the_next_one_finds(names):
     names.rest(own)
     assert here(names) == {"thing.npz.part", "thing.npz.part.json"}
     assert names.part.read_bytes() == b"bytes"
-    assert state_of(names.part).read_bytes() == b"state"
+    assert state_of(names.part).read_bytes() == STATE
     assert names.claim().read_bytes() == b"bytes"
 
 
 def test_rest_is_made_durable(names, monkeypatch):
     synced = []
     monkeypatch.setattr(module, "fsync_directory", synced.append)
-    names.rest(names.claim())
+    own = names.claim()
+    leave(own)
+    names.rest(own)
     assert synced == [names.target.parent]
 
 
@@ -145,7 +200,7 @@ def test_the_part_of_a_dead_owner_is_adopted_with_its_state(names, process):
     process.wait()
     own = names.claim()
     assert own.read_bytes() == b"of the dead"
-    assert state_of(own).read_bytes() == b"state"
+    assert state_of(own).read_bytes() == STATE
     assert not part.exists()
 
 
@@ -202,7 +257,7 @@ def test_an_owner_on_another_host_is_watched_for_longer_than_a_heartbeat(names, 
 @pytest.mark.parametrize("what", ["bytes", "state", "state renamed", "first state"])
 def test_an_owner_on_another_host_that_gives_a_sign_of_life_keeps_its_part(names, what):
     part = owned_by(names, FOREIGN)
-    leave(part, state=None if what == "first state" else b"state")
+    leave(part, state=None if what == "first state" else STATE)
 
     def heartbeat(seconds):
         if what == "bytes":
@@ -210,7 +265,7 @@ def test_an_owner_on_another_host_that_gives_a_sign_of_life_keeps_its_part(names
                 file.write(b"more")
         else:
             fresh = part.with_name("fresh")
-            fresh.write_bytes(b"state")
+            fresh.write_bytes(STATE)
             os.replace(fresh, state_of(part))
 
     assert names.abandoned(heartbeat) == []
@@ -253,7 +308,7 @@ def test_the_fullest_of_abandoned_files_comes_first(names, process):
     process.kill()
     process.wait()
     leave(names.part, b"x")
-    dead = owned_by(names, f"{module._host()}-{process.pid}-1-beef")
+    dead = owned_by(names, f"{temporary_files.host()}-{process.pid}-1-beef")
     leave(dead, b"x" * 1_000_000)
     assert names.abandoned() == [dead, names.part]
     assert names.claim().stat().st_size == 1_000_000
@@ -289,6 +344,6 @@ def test_what_is_left_over_is_all_that_nobody_uses(names, process):
 def test_a_state_half_written_by_the_dead_is_left_over(names, process):
     process.kill()
     process.wait()
-    orphan = owned_by(names, f"{module._host()}-{process.pid}-1-beef.json.tmp")
+    orphan = owned_by(names, f"{temporary_files.host()}-{process.pid}-1-beef.json.tmp")
     orphan.write_bytes(b"half")
     assert names.leftovers() == [orphan]

@@ -24,7 +24,14 @@ from types import TracebackType
 from typing import Self
 
 from memtools.errors import BusyError, DiskError
-from memtools.files import CHUNK, disk_errors, publish, require_free, write_atomically
+from memtools.files import (
+    CHUNK,
+    disk_errors,
+    publish,
+    require_free,
+    require_outside_store,
+    write_atomically,
+)
 from memtools.transfer.chain import Chain
 from memtools.transfer.joint import Joint
 from memtools.transfer.names import HEARTBEAT, Names, state_of
@@ -51,8 +58,9 @@ class Partial(Joint):
 
     def __enter__(self) -> Self:
         with disk_errors(self.names.target):
+            require_outside_store(self.names.target)
             self._own = self.names.claim()
-            self._fd = os.open(self._own, os.O_RDWR)
+            self._fd = os.open(self._own, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             load(state_of(self._own), self._identity, self.pieces)
         except BaseException:
@@ -281,7 +289,7 @@ class Partial(Joint):
             received = [piece.received for piece in self.pieces]
             claims = describe(self._identity, self.pieces)
         self._fsync()
-        write_atomically(state_of(self._own), claims)
+        write_atomically(state_of(self._own), claims, ours=True)
         with self.changed:
             for piece, n_bytes in zip(self.pieces, received, strict=True):
                 piece.durable = n_bytes

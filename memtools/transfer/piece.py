@@ -1,6 +1,7 @@
 """One piece of a file on its way, and the state file that outlives the process.
 
 describe(identity, pieces)         # the bytes of a state file
+is_state(path)                     # of ours, and not a user's own file of that name
 load(path, identity, pieces)       # claims only: nothing in a state file is believed
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from memtools.temporary_files import read_regular
 from memtools.transfer.chain import Chain
 
 
@@ -78,6 +80,15 @@ def describe(identity: str, pieces: Sequence[Piece]) -> bytes:
     return json.dumps(state).encode()
 
 
+def is_state(path: Path) -> bool:
+    """Return whether a file, not a link, is a state file of ours, for whatever identity."""
+    try:
+        state = json.loads(read_regular(path))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(state, dict) and state.keys() == {"identity", "pieces"}
+
+
 def load(path: Path, identity: str, pieces: Sequence[Piece]) -> None:
     """Claim what a state file of the same identity says; without one, nothing is claimed.
 
@@ -85,7 +96,7 @@ def load(path: Path, identity: str, pieces: Sequence[Piece]) -> None:
     known, so nothing there can be claimed either.
     """
     try:
-        state = json.loads(path.read_text("utf-8"))
+        state = json.loads(read_regular(path))
         if state["identity"] == identity:
             for piece, facts in zip(pieces, state["pieces"], strict=True):
                 piece.claim(facts)
