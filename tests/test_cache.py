@@ -119,10 +119,10 @@ def test_a_half_done_file_says_what_is_wrong_with_it(registry, place):
     [None, b"", b"{}", b'{"pieces": 5}', b'{"pieces": [{}]}', b"[]", b"[" * 100_000],
 )
 def test_bytes_whose_state_cannot_be_read_hold_nothing(registry, place, state):
-    names = Names(place / "thing.npz")
-    names.part.write_bytes(DATA)
+    part = place / "thing.npz.part.0123abcd-7-7-beef"  # of a process of another host
+    part.write_bytes(DATA)
     if state is not None:
-        state_of(names.part).write_bytes(state)
+        state_of(part).write_bytes(state)
     item = look(registry, place)
     assert (item.state, item.n_held) == ("half-done", 0)
 

@@ -1,5 +1,6 @@
 """What users call: a path that is returned is a file whose every known digest held."""
 
+import hashlib
 import logging
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from worlds import artifact, noise, write_registry
 import memtools
 from memtools.artifacts.fetcher import Terms
 from memtools.artifacts.receipts import read_receipt, receipt_path
+from memtools.artifacts.settings import Settings
 from memtools.errors import (
     BusyError,
     ChecksumError,
@@ -19,6 +21,7 @@ from memtools.errors import (
     NetworkError,
 )
 from memtools.files import locked
+from memtools.temporary_files import nobody
 from memtools.transfer.names import Names
 from memtools.transfer.patience import Patience
 
@@ -95,7 +98,7 @@ def test_a_verified_file_costs_no_request_and_is_not_even_read(world, monkeypatc
     path = world.fetch()
     n = world.n_requests
     assert n == 3
-    monkeypatch.setattr("memtools.artifacts.fetcher.read_digests", None)
+    monkeypatch.setattr("memtools.artifacts.proof._read", None)
     assert world.fetch() == path
     assert world.fetch("500-always") == path
     assert world.n_requests == n
@@ -145,7 +148,7 @@ def test_what_the_last_attempt_got_is_not_asked_for_again(world, server, place):
 
 def test_what_a_killed_process_left_beside_a_right_file_is_swept_away(world, place):
     path = world.fetch()
-    Names(path).part.write_bytes(b"left")
+    Names(path).part.with_name(f"thing.npz.part.{nobody()}").write_bytes(b"left")
     Names(path).lock.write_bytes(b"")
     world.fetch()
     assert here(place) == DONE
@@ -166,6 +169,103 @@ def test_an_unknown_name_is_refused_without_a_trace(world, place):
     with pytest.raises(ConfigError, match="no artifact or group"):
         memtools.fetch("thin", place, registries=[world.registry])
     assert not place.exists()
+
+
+# ---- a publisher changes something
+
+
+NEW_B = B[:-1] + b"?"
+
+
+def test_a_changed_part_is_fetched_and_the_others_are_taken_from_the_old_file(world, server):
+    path = world.fetch()
+    before = server.stats()["total"]["bytes"]
+    world.promise((A, NEW_B, C), whole=False)
+    assert world.fetch() == path
+    assert path.read_bytes() == A + NEW_B + C
+    assert server.stats()["total"]["bytes"] - before == len(NEW_B)
+
+
+def test_parts_in_another_order_are_taken_from_the_old_file(world, tmp_path):
+    world.fetch()
+    n = world.n_requests
+    tables = artifact(["b.bin", "a.bin", "c.bin"], (B, A, C))
+    write_registry(world.registry, tables)
+    assert world.fetch().read_bytes() == B + A + C
+    assert world.n_requests == n
+
+
+def test_an_old_file_that_was_damaged_since_is_no_source_of_parts(world):
+    path = world.fetch()
+    path.write_bytes(b"?" + WHOLE[1:])
+    world.promise((A, NEW_B, C), whole=False)
+    assert world.fetch().read_bytes() == A + NEW_B + C
+
+
+def test_a_changed_size_is_fetched_though_no_digest_is_known(world):
+    world.promise(blobs=False, whole=False)
+    world.fetch()
+    world.promise((A, B[:-5], C), blobs=False, whole=False)
+    assert world.fetch().read_bytes() == A + B[:-5] + C
+
+
+def test_a_digest_that_the_registry_gains_costs_no_request(world):
+    world.promise(whole=False)
+    world.fetch()
+    n = world.n_requests
+    world.promise()
+    world.fetch()
+    world.promise(sha256=hashlib.sha256(WHOLE).hexdigest())
+    world.fetch()
+    assert world.n_requests == n
+
+
+def test_a_digest_that_the_registry_gains_and_the_file_has_not_is_fetched(world):
+    world.promise(whole=False, blobs=False)
+    world.fetch()
+    world.promise((A, NEW_B, C))
+    assert world.fetch().read_bytes() == A + NEW_B + C
+
+
+@pytest.mark.parametrize("receipt", [None, b"", b"{", b'{"digests": 1}'])
+@pytest.mark.parametrize("promises", [{"whole": False}, {"sizes": False}, {}])
+def test_a_right_file_without_a_receipt_is_proven_by_reading(world, receipt, promises):
+    world.promise(**promises)
+    path = world.fetch()
+    n = world.n_requests
+    receipt_path(path).unlink()
+    if receipt is not None:
+        receipt_path(path).write_bytes(receipt)
+    assert world.fetch() == path
+    assert world.n_requests == n
+    assert read_receipt(path).fits(path, _registered(world))
+
+
+def test_the_receipt_of_another_file_proves_nothing(world, place):
+    world.promise(whole=False)
+    path = world.fetch()
+    foreign = receipt_path(path).read_bytes()
+    world.promise((A, NEW_B, C), whole=False)
+    path.write_bytes(A + NEW_B + C)
+    receipt_path(path).write_bytes(foreign)
+    n = world.n_requests
+    assert world.fetch().read_bytes() == A + NEW_B + C
+    assert world.n_requests == n
+
+
+@pytest.mark.parametrize("kind", ["pipe", "loop", "directory"])
+def test_what_is_not_a_file_in_its_place_is_refused_before_the_first_request(world, place, kind):
+    place.mkdir()
+    path = place / "thing.npz"
+    make = {"pipe": os.mkfifo, "loop": lambda path: path.symlink_to(path), "directory": os.mkdir}
+    make[kind](path)
+    with pytest.raises(DiskError, match=r"thing\.npz"):
+        world.fetch()
+    assert world.n_requests == 0
+
+
+def _registered(world):
+    return Settings.of(registries=[world.registry]).registry()["thing"]
 
 
 # ---- refusals before anything happens

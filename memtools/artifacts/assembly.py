@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import logging
 import queue
 from pathlib import Path
 
-from memtools.artifacts.checker import promised
-from memtools.artifacts.receipts import read_receipt, write_receipt
+from memtools.artifacts.proof import Span, promised
+from memtools.artifacts.receipts import covers_part, read_receipt, write_receipt
 from memtools.artifacts.registry import Artifact, Part
-from memtools.errors import ChecksumError, IntegrityError
+from memtools.errors import ChecksumError, DiskError, IntegrityError
+from memtools.file_kinds import require_regular
 from memtools.files import CHUNK, disk_errors
 from memtools.progress import bars
 from memtools.transfer.crew import Crew
@@ -48,6 +50,7 @@ class Assembly:
         self.parts = dict(zip(pieces, artifact.parts, strict=True))
         self.partial = Partial(target, pieces, identity=_identity(artifact))
         self.learnt: dict[Piece, dict[str, str]] = {}
+        self.spare = _spare_parts(artifact, target)
 
     def run(self) -> None:
         """All of it; on any error the bytes and what is known about them stay for the next run."""
@@ -64,7 +67,7 @@ class Assembly:
             if wrong:
                 raise self._whole_is_wrong(wrong, digests)
             parts = [
-                {"name": each.name, "size": each.size, "git_blob": self.learnt[each]["git_blob"]}
+                {"name": each.name, "size": each.size, **self.learnt[each]}
                 for each in partial.pieces  # in their order: learnt is in that of their arrival
             ]
             partial.publish()
@@ -108,6 +111,7 @@ class Assembly:
         partial, part = self.partial, self.parts[piece]
         partial.wait_until(lambda: partial.offset(piece) is not None)
         piece.damage = ""
+        self._reuse(piece, part)
         for may_repeat in (True, False):
             self._bring(piece, part)
             self.learnt[piece] = partial.digests(piece)
@@ -122,10 +126,21 @@ class Assembly:
                 piece.damage = wrong
                 raise self._part_is_wrong(piece, wrong)
 
+    def _reuse(self, piece: Piece, part: Part) -> None:
+        """Take a part from the file that is to be replaced, if it has the same digests there."""
+        span = self.spare.get(part)
+        if span is None or part.path or piece.chain.position or piece.chain.claims:
+            return
+        with contextlib.suppress(IntegrityError, DiskError):  # then it is downloaded
+            _copy(self.partial, piece, self.target, span)
+            if not _difference(part.digests, self.partial.digests(piece)):
+                return
+        self.partial.forget(piece)
+
     def _bring(self, piece: Piece, part: Part) -> None:
         if part.path:
             _copy(self.partial, piece, part.path)
-        else:
+        elif not piece.chain.complete:
             from memtools.transfer.downloader import download  # imports requests: 150 ms
 
             download(self.partial, piece, part.url, self.patience)
@@ -204,10 +219,29 @@ def _difference(expected: dict[str, str], actual: dict[str, str]) -> str:
     return ""
 
 
-def _copy(partial: Partial, piece: Piece, source: Path) -> None:
-    """Bring a piece from a local file."""
+def _spare_parts(artifact: Artifact, target: Path) -> dict[Part, Span]:
+    """Return where parts of an older version lie in the file that is to be replaced.
+
+    The digests in its receipt say which ones are the same; they are compared again after copying.
+    """
+    receipt = read_receipt(target)
+    sizes = [each["size"] for each in receipt.parts] if receipt else []
+    if receipt is None or None in sizes:
+        return {}
+    spans = list(zip(itertools.accumulate(sizes, initial=0), sizes, strict=False))
+    return {
+        part: span
+        for part in artifact.parts
+        for recorded, span in zip(receipt.parts, spans, strict=True)
+        if part.digests and covers_part(recorded, part)
+    }
+
+
+def _copy(partial: Partial, piece: Piece, source: Path, span: Span | None = None) -> None:
+    """Bring a piece from a local file, or from a range of its bytes."""
+    require_regular(source, hint=_WRONG_LOCAL)
     with disk_errors(source), source.open("rb", buffering=0) as file:
-        size = file.seek(0, 2)
+        base, size = span or (0, file.seek(0, 2))
         if size != (piece.size or size):
             raise ChecksumError(
                 f"{source}: {size} bytes, expected {piece.size}",
@@ -220,7 +254,7 @@ def _copy(partial: Partial, piece: Piece, source: Path) -> None:
         partial.recheck(piece)
         while not piece.chain.complete:
             start, stop = piece.chain.gap()
-            file.seek(start)
+            file.seek(base + start)
             data = file.read(min(CHUNK, (stop or size) - start))
             if not data:
                 raise IntegrityError(f"{source} shrinks while it is read", hint=_WRONG_LOCAL)

@@ -16,19 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memtools.artifacts.receipts import Receipt, read_receipt, stamp, write_receipt
+from memtools.artifacts.proof import prove
 from memtools.artifacts.recognition import ALGORITHMS, read_digests, recognise
 from memtools.artifacts.registry import Artifact
 from memtools.artifacts.settings import Settings
-from memtools.errors import (
-    ChecksumError,
-    ConfigError,
-    IntegrityError,
-    MemtoolsError,
-    SchemaError,
-)
+from memtools.errors import ConfigError, MemtoolsError, SchemaError
 from memtools.estimates.file_formats import TABLES, is_path, recognise_format, require_file
-from memtools.files import digest_file
+from memtools.file_kinds import require_regular
+from memtools.files import disk_errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,18 +78,23 @@ def verify(
     if isinstance(what, str) and what in registry.artifacts:
         artifact = registry[what]
         path = settings.cache / artifact.file
-        if not path.exists():
+        with disk_errors(path):
+            is_here = path.is_symlink() or path.exists()
+        if not is_here:
             raise MemtoolsError(
                 f"{what} is not in {settings.cache}", hint=f"memtools fetch {what} brings it"
             )
         return check(artifact, path)
     path = Path(what)
-    if path.is_dir() or not path.exists():
+    with disk_errors(path):
+        is_here = path.exists() and not path.is_dir()
+    if not is_here:
         if is_path(str(what)):
             require_file(path)
         raise ConfigError(
             f"{what} is neither a known name nor a file", hint="memtools list shows the names"
         )
+    require_regular(path)
     found = recognise(registry, path)
     if found is None:
         kind = check_meaning(None, path, names=names, column=column)
@@ -104,16 +104,9 @@ def verify(
 
 def check(artifact: Artifact, path: Path) -> Verdict:
     """Compare every digest that is known, then read every array."""
-    digests, expected = _check_digests(artifact, path)
+    digests, compared = prove(artifact, path)
     kind = check_meaning(artifact, path, names=artifact.checkable)
-    return Verdict(artifact, path, digests, tuple(expected), kind)
-
-
-def require_proven(artifact: Artifact, path: Path) -> None:
-    """Raise ChecksumError unless a copy's digests hold; read it only if nobody has since."""
-    receipt = read_receipt(path)
-    if not (receipt and receipt.fits(path, artifact)):
-        _check_digests(artifact, path)
+    return Verdict(artifact, path, digests, compared, kind)
 
 
 def check_meaning(artifact: Artifact | None, path: Path, *, names: bool, column: str = "") -> str:
@@ -176,83 +169,3 @@ def _kind_of(arrays: Mapping[str, Any]) -> str:
     kind = schema.kind_of(arrays)
     is_c_score = kind == "scores" and str(arrays.get("quantity", "")) == "c_score"
     return "cscores" if is_c_score else kind
-
-
-def _check_digests(artifact: Artifact, path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """(digests of the file, those that were promised): equal where both are known."""
-    earlier = read_receipt(path)
-    if artifact.size is not None and path.stat().st_size != artifact.size:
-        raise wrong_size(path, artifact.size, path.stat().st_size)
-    before = stamp(path)
-    digests = read_digests(path, ALGORITHMS)
-    expected = promised(artifact, earlier)
-    unproven = earlier.digests if earlier and not artifact.checkable else {}
-    known = expected or unproven  # which says at least that nothing has changed
-    wrong = [name for name, value in known.items() if digests.get(name) != value]
-    if wrong:
-        raise wrong_digest(path, wrong[0], known[wrong[0]], digests, artifact, earlier)
-    if not known:
-        raise IntegrityError(
-            f"{path}: the registry has no digest of {artifact.name} as a whole",
-            hint="nothing can be said about this file; ask its publisher for a digest",
-        )
-    write_receipt(path, artifact, digests, earlier.parts if earlier else [], before=before)
-    return digests, expected
-
-
-def promised(artifact: Artifact, earlier: Receipt | None) -> dict[str, str]:
-    """The digests to demand: the registry's, and all that were learnt when those held."""
-    parts = [part.git_blob for part in artifact.parts]
-    of_this = artifact.digests or (
-        earlier and parts == [each["git_blob"] for each in earlier.parts]
-    )
-    learnt = earlier.digests if earlier and earlier.proven and of_this else {}
-    agree = all(learnt.get(name) == value for name, value in artifact.digests.items())
-    return {**(learnt if agree else {}), **artifact.digests}
-
-
-def wrong_size(path: Path, expected: int, actual: int) -> ChecksumError:
-    """The error for a file of another size than promised."""
-    return ChecksumError(
-        f"{path}: {actual} bytes, expected {expected}",
-        path=path,
-        expected=str(expected),
-        actual=str(actual),
-        hint="this is another file, or a part of one; memtools fetch replaces it",
-    )
-
-
-def wrong_digest(
-    path: Path,
-    algorithm: str,
-    expected: str,
-    digests: Mapping[str, str],
-    artifact: Artifact,
-    earlier: Receipt | None,
-) -> ChecksumError:
-    """The error for a file with another digest; names the broken parts where sizes are known."""
-    broken = broken_parts(path, artifact, earlier)
-    where = f" (broken: {', '.join(broken)})" if broken else ""
-    return ChecksumError(
-        f"{path}: {algorithm} is {digests[algorithm]}, expected {expected}{where}",
-        path=path,
-        expected=expected,
-        actual=digests[algorithm],
-        hint=f"do not use it; memtools fetch {artifact.name} brings the right one",
-    )
-
-
-def broken_parts(path: Path, artifact: Artifact, earlier: Receipt | None) -> list[str]:
-    """Which parts of a joined file differ from their digest; empty if that cannot be told."""
-    known = [(part.file, part.size, part.git_blob) for part in artifact.parts]
-    if earlier and any(None in each for each in known):
-        known = [(each["name"], each["size"], each["git_blob"]) for each in earlier.parts]
-    broken, start = [], 0
-    for name, size, expected in known:
-        if size is None or expected is None or len(known) == 1:
-            return []
-        found = digest_file(path, ("git_blob",), start=start, size=size)["git_blob"]
-        if found != expected:
-            broken.append(f"{name}, bytes {start} to {start + size}")
-        start += size
-    return broken

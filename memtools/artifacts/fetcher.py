@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memtools.artifacts.assembly import Assembly
-from memtools.artifacts.checker import promised
-from memtools.artifacts.receipts import read_receipt, stamp, write_receipt
-from memtools.artifacts.recognition import ALGORITHMS, read_digests
+from memtools.artifacts.proof import require_proven
+from memtools.artifacts.receipts import stamp
 from memtools.artifacts.registry import Artifact
 from memtools.artifacts.settings import Settings
 from memtools.errors import BusyError, ConfigError, DiskError, IntegrityError, NetworkError
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors, human_size, locked
 from memtools.transfer.names import Names
 from memtools.transfer.patience import USUAL_PATIENCE, Patience
@@ -102,6 +102,7 @@ def join(
 def bring(artifact: Artifact, settings: Settings, terms: Terms) -> Path:
     """Publish an artifact in the directory of `settings`, unless it is there already."""
     target = settings.cache / artifact.file
+    seen = _stamp(target)
     if _is_here(target, artifact):
         _sweep(Names(target))
         return target
@@ -120,7 +121,7 @@ def bring(artifact: Artifact, settings: Settings, terms: Terms) -> Path:
         wait=terms.wait,
         waiting=lambda: log.warning("%s: waiting for another process", artifact.name),
     ):
-        if not _is_here(target, artifact):
+        if _stamp(target) == seen or not _is_here(target, artifact):
             Assembly(artifact, target, terms.patience).run()
     return target
 
@@ -165,26 +166,26 @@ def _clear_way(target: Path, terms: Terms) -> None:
                 f"{target} is a symbolic link, and not to the right file",
                 hint="add --force to replace the link, or remove it",
             )
-    elif target.is_dir():
-        raise DiskError(f"{target} is a directory", hint="move it, or choose another with --to")
+    elif target.exists():
+        require_regular(target, hint="move it, or choose another directory with --to")
 
 
 def _is_here(target: Path, artifact: Artifact) -> bool:
-    """Whether the right file is there already: by its receipt, else by reading it."""
+    """Return whether the right file is there already: by its receipt, else by reading it."""
     with disk_errors(target):
         if not target.is_file():
             return False
-    receipt = read_receipt(target)
-    if receipt and receipt.fits(target, artifact):
-        log.info("%s: verified %s and untouched since", target, receipt.verified)
-        return True
-    expected = promised(artifact, receipt)
-    if expected:
-        before = stamp(target)
-        digests = read_digests(target, ALGORITHMS)
-        if all(digests[name] == value for name, value in expected.items()):
-            parts = receipt.parts if receipt else []
-            write_receipt(target, artifact, digests, parts, before=before)
-            return True
-    log.warning("%s is not the right file; it stays until the right one is here", target)
-    return False
+    try:
+        require_proven(artifact, target)
+    except IntegrityError as error:
+        log.warning(
+            "%s is not the right file; it stays until the right one is here (%s)", target, error
+        )
+        return False
+    return True
+
+
+def _stamp(target: Path) -> list[int]:
+    """Return what changes when another process publishes the file."""
+    with disk_errors(target):
+        return stamp(target) if target.is_file() else []

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memtools.artifacts.checker import require_proven
 from memtools.artifacts.fetcher import USUAL, bring
+from memtools.artifacts.proof import require_proven
 from memtools.artifacts.recognition import find_published
 from memtools.artifacts.registry import NOT_RECORDED, Artifact
 from memtools.artifacts.settings import Settings
