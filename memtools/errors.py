@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from memtools.wording import printable, redact_urls
+from memtools.wording import printable, redact_url, redact_urls
 
 
 class MemtoolsError(Exception):
@@ -66,7 +66,7 @@ class NetworkError(MemtoolsError):
 
     def __init__(self, what: str, *, url: str, hint: str = "") -> None:
         super().__init__(what, hint=hint or "run the same command again: it resumes")
-        self.url = url
+        self.url = redact_url(url)
 
 
 class RefusedError(MemtoolsError):
@@ -76,7 +76,7 @@ class RefusedError(MemtoolsError):
 
     def __init__(self, what: str, *, url: str, status: int, hint: str = "") -> None:
         super().__init__(what, hint=hint)
-        self.url = url
+        self.url = redact_url(url)
         self.status = status
 
 

@@ -21,6 +21,8 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+")
+_USER = re.compile(r"[^\s'\"/]+:[^\s'\"]*@")
+_QUERY = re.compile(r"\?[^\s'\"]*=[^\s'\"]*")
 
 
 def list_first(items: Iterable[str], n: int = SHOWN) -> str:
@@ -50,9 +52,11 @@ def redact_url(url: str) -> str:
     """
     try:
         split = urllib.parse.urlsplit(url)
-    except ValueError:  # brackets that do not match, for example
+        _ = split.port
+    except ValueError:  # brackets that do not match, or a password with an unescaped slash
         head, _, tail = url.partition("://")
-        return f"{head}://{tail.rpartition('@')[2]}" if tail else url
+        tail = re.split("[?#]", tail.rpartition("@")[2])[0]
+        return f"{head}://{tail}" if tail else url
     host = split.netloc.rpartition("@")[2]
     query = "&".join(_redact_parameter(each) for each in split.query.split("&"))
     return urllib.parse.urlunsplit(split._replace(netloc=host, query=query, fragment=""))
@@ -61,6 +65,15 @@ def redact_url(url: str) -> str:
 def _redact_parameter(parameter: str) -> str:
     name, equals, _ = parameter.partition("=")
     return f"{name}=***" if equals else "***" if name else ""
+
+
+def redact_words(text: str) -> str:
+    """Return the text of a library or a user without URLs' secrets, also where it has only pieces.
+
+    A user and password before an `@`, and what follows a `?`, may stand there without a scheme.
+    """
+    text = _USER.sub("", redact_urls(text))
+    return _QUERY.sub("?***", text)
 
 
 def redact_urls(text: str) -> str:

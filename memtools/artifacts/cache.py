@@ -18,6 +18,7 @@ from memtools.artifacts.registry import Artifact, Registry
 from memtools.errors import BusyError
 from memtools.files import disk_errors, human_size, locked
 from memtools.transfer.names import Names, state_of
+from memtools.wording import redact_url
 
 State = Literal["verified", "unverified", "half-done", "absent"]
 
@@ -62,8 +63,10 @@ class Item:
         return f"half-done, {human_size(self.n_held)}" + f" ({self.damage})" * bool(self.damage)
 
     def to_json(self) -> dict[str, Any]:
-        """For a script."""
+        """Return all facts for a script; the URLs are without passwords and tokens."""
         facts = dataclasses.asdict(self.artifact) | {"path": str(self.path), "state": self.state}
+        for part in facts["parts"]:
+            part["url"] = redact_url(part["url"])
         return facts | {"n_held": self.n_held, "damage": self.damage}
 
 

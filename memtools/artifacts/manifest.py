@@ -34,6 +34,8 @@ BUILTIN = Path(__file__).with_name("registry.toml")
 
 _DIGEST_LENGTHS = {"md5": 32, "sha256": 64, "git_blob": 40}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+# Files that memtools makes beside an artifact end so: unfinished bytes, their state, locks.
+_OURS = re.compile(r".*(\.part(\..*)?|\.lock|\.tmp|\.receipt\.json)", re.IGNORECASE)
 
 
 def builtin_registry() -> Registry:
@@ -107,6 +109,9 @@ class _Parser:
                 f"{table['name']!r} is not a name: use a-z, 0-9, '.', '_', '-'", start, "name"
             )
         self._plain_file(table["file"], start, "file")
+        for key in ("name", "file"):
+            if _OURS.fullmatch(table[key]):
+                self._fail(f"{table[key]!r} ends like the temporary files of memtools", start, key)
         for key, choices in (("kind", KINDS), ("order", ORDERS)):
             if table[key] not in choices:
                 self._fail(f"{key} is {table[key]!r}, not one of {', '.join(choices)}", start, key)
@@ -148,12 +153,15 @@ class _Parser:
             self._fail(f"{url!r} holds characters that cannot be printed", start, "url")
         if split.scheme in ("http", "https") and split.netloc:
             return urllib.parse.urlunsplit(split._replace(scheme="https"))
+        names = urllib.parse.unquote(split.path).split("/")
         relative = not (split.scheme or split.netloc or url.startswith("/") or "\\" in url)
-        if not relative or {"", ".", ".."} & set(urllib.parse.unquote(split.path).split("/")):
+        if not relative or {"", ".", ".."} & {*names}:
             self._fail(f"{url!r} is neither an https URL nor a plain relative one", start, "url")
         if "://" in self.base:
             return urllib.parse.urljoin(self.base, url)
-        return str(Path(self.base) / urllib.parse.unquote(url))
+        if set("?#") & set(url) or any(set("\\:") & set(name) for name in names):
+            self._fail(f"{url!r} is not the path of a file beside the registry", start, "url")
+        return str(Path(self.base, *names))
 
     def _typed(
         self, table: dict[str, Any], key: str, kind: type, start: int, *, required: bool = False

@@ -104,12 +104,16 @@ class Artifact:
         return self.size if None in sizes else sum(filter(None, sizes))
 
     def at_mirror(self, mirror: str) -> Artifact:
-        """The same artifact, with each part under `mirror` by its base name."""
-        base = mirror.rstrip("/") + "/"
-        parts = [
-            dataclasses.replace(part, url=base + urllib.parse.quote(part.file))
-            for part in self.parts
-        ]
+        """Return the same artifact, with each part under `mirror` by its base name.
+
+        A query of the mirror, such as the token of a storage container, is sent for each part.
+        """
+        split = urllib.parse.urlsplit(mirror)
+        folder = split.path.rstrip("/") + "/"
+        parts = []
+        for part in self.parts:
+            there = split._replace(path=folder + urllib.parse.quote(part.file), fragment="")
+            parts.append(dataclasses.replace(part, url=urllib.parse.urlunsplit(there)))
         return dataclasses.replace(self, parts=tuple(parts))
 
 

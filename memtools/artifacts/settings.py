@@ -22,6 +22,7 @@ from memtools.artifacts.manifest import BUILTIN, builtin_registry, parse_registr
 from memtools.artifacts.registry import Artifact, Registry
 from memtools.errors import ConfigError, IntegrityError, NetworkError
 from memtools.transfer.patience import Budget, Patience, TransientError
+from memtools.wording import redact_words
 
 MAX_REGISTRY = 16 << 20  # bytes
 
@@ -49,7 +50,8 @@ class Settings:
         mirror = mirror or environ.get("MEMTOOLS_MIRROR") or None
         if mirror and not _is_url(mirror):
             raise ConfigError(
-                f"the mirror {mirror!r} is not a URL", hint="give one that starts with https://"
+                f"the mirror {redact_words(mirror)!r} is not a URL",
+                hint="give one that starts with https://",
             )
         chosen = cache or environ.get("MEMTOOLS_CACHE")
         return cls(
@@ -74,16 +76,19 @@ class Settings:
         return next((artifact for artifact in artifacts if artifact.file == file), None)
 
     def _read(self, where: str) -> Registry:
-        if where.startswith(("http://", "https://")):
+        if _is_url(where):
             text = self._download(where)
-            base = urllib.parse.urljoin(where, ".")
+            base = urllib.parse.urljoin(where, ".")  # without the query: it is of the one file
             return parse_registry(text, where=_shown(where), base=base)
         path = _from_home(where)
         try:
-            text = path.read_text("utf-8")
+            with path.open("rb") as file:
+                text = _decoded(file.read(MAX_REGISTRY + 1), _shown(where))
         except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is not the path of a file"
             raise ConfigError(
-                f"the registry {where} cannot be read: {error}", hint="check --registry"
+                f"the registry {_shown(where)} cannot be read: {reason}",
+                hint="check --registry; it is a file or a URL that starts with https://",
             ) from error
         return parse_registry(text, where=where, base=str(path.absolute().parent))
 
@@ -112,27 +117,32 @@ def _text(url: str, chunks: Iterable[memoryview], expected: int | None) -> str:
     for data in chunks:
         body += data
         if len(body) > MAX_REGISTRY:
-            raise IntegrityError(f"{url}: too large for a registry", hint="check --registry")
-    if expected is not None and len(body) < expected:
-        raise TransientError("the connection ended early")
+            break
+    else:
+        if expected is not None and len(body) < expected:
+            raise TransientError("the connection ended early")
+    return _decoded(body, url)
+
+
+def _decoded(body: bytes, shown: str) -> str:
+    """Return the text of a registry."""
+    if len(body) > MAX_REGISTRY:
+        raise IntegrityError(f"{shown}: too large for a registry", hint="check --registry")
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{url}: not a text file: {error}", hint="check --registry") from error
+        raise ConfigError(f"{shown}: not a text file: {error}", hint="check --registry") from error
 
 
 def _shown(where: str) -> str:
-    """The file or URL of a registry, for messages: without the password it may hold."""
-    if not _is_url(where):
-        return where
-    from memtools.transfer.wire import public  # imports requests: 150 ms
-
-    return public(where)
+    """Return the file or URL of a registry for messages, without the password it may hold."""
+    return where if os.path.lexists(where) else redact_words(where)
 
 
 def _is_url(text: str) -> bool:
     try:
-        return text.startswith(("http://", "https://")) and bool(urllib.parse.urlsplit(text).netloc)
+        split = urllib.parse.urlsplit(text)
+        return split.scheme in ("http", "https") and bool(split.netloc)
     except ValueError:
         return False
 

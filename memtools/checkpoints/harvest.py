@@ -27,7 +27,7 @@ from memtools.checkpoints.tar_stream import Member
 from memtools.errors import ChecksumError, ConfigError, MemtoolsError
 from memtools.files import disk_errors, first_clash, locked, require_free, write_atomically
 from memtools.transfer.patience import USUAL_PATIENCE, Patience
-from memtools.transfer.wire import public
+from memtools.wording import redact_url
 
 INDEX = "archive.index"
 PROVISIONAL = "provisional"
@@ -227,7 +227,7 @@ def _fits(ended: Ended, released: Released) -> bool:
 
 def _another(released: Released, ended: Ended) -> OtherArchiveError:
     return OtherArchiveError(
-        f"{public(released.source)}: its md5 is {ended.md5}, not {released.md5}",
+        f"{redact_url(released.source)}: its md5 is {ended.md5}, not {released.md5}",
         path=Path(released.name),
         expected=str(released.md5),
         actual=str(ended.md5),

@@ -21,7 +21,7 @@ from memtools.errors import RefusedError
 from memtools.files import CHUNK, disk_errors
 from memtools.transfer.answers import RangeError, Wish, ask
 from memtools.transfer.patience import USUAL_PATIENCE, Budget, Patience, TransientError
-from memtools.transfer.wire import public
+from memtools.wording import redact_url
 
 log = logging.getLogger("memtools")
 _AHEAD = 8  # chunks
@@ -63,7 +63,7 @@ def _remote(
         try:
             with ask(url, wish, patience) as answer:
                 if wish.validator and answer.validator != validator:
-                    log.warning("%s: the remote file may have changed", public(url))
+                    log.warning("%s: the remote file may have changed", redact_url(url))
                     trusting = False  # from now on the digest decides
                     continue
                 validator, size = answer.validator, answer.size or size
@@ -85,15 +85,15 @@ def _remote(
         except RangeError as error:
             if not ranged:
                 raise RefusedError(
-                    f"{public(url)}: {error}, even when asked for the whole file",
-                    url=public(url),
+                    f"{redact_url(url)}: {error}, even when asked for the whole file",
+                    url=redact_url(url),
                     status=206,
                     hint="this server cannot be used; try a mirror (--mirror)",
                 ) from error
             ranged = False
         except TransientError as fault:
-            log.warning("%s: %s; going on at byte %d", public(url), fault, start)
-            budget.spend(fault, public(url), start - begun)
+            log.warning("%s: %s; going on at byte %d", redact_url(url), fault, start)
+            budget.spend(fault, redact_url(url), start - begun)
 
 
 def _local(path: str, start: int, stop: int | None) -> Iterator[bytes]:

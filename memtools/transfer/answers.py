@@ -25,7 +25,8 @@ import requests
 
 from memtools.errors import ChecksumError, IntegrityError, RefusedError
 from memtools.transfer.patience import Patience, TransientError
-from memtools.transfer.wire import BREAKS, Session, public, send, words
+from memtools.transfer.wire import BREAKS, Session, send, words
+from memtools.wording import redact_url
 
 CHUNK = 256 * 1024  # larger reads allocate more than a socket ever has ready
 GATHER = 1 << 20  # bytes that are passed on together: each passing has a price
@@ -131,7 +132,7 @@ def ask(url: str, wish: Wish, patience: Patience) -> Iterator[Answer]:
     with Session() as session:
         response = send(session, url, wish.headers(), patience)
         with response:
-            yield _judge(response, public(url), wish, patience)
+            yield _judge(response, redact_url(url), wish, patience)
 
 
 def _judge(response: requests.Response, url: str, wish: Wish, patience: Patience) -> Answer:

@@ -16,7 +16,7 @@ from memtools.transfer.answers import Answer, RangeError, Wish, ask
 from memtools.transfer.partial import Partial
 from memtools.transfer.patience import Budget, Patience, TransientError
 from memtools.transfer.piece import Piece
-from memtools.transfer.wire import public
+from memtools.wording import redact_url
 
 log = logging.getLogger("memtools")
 
@@ -29,8 +29,8 @@ def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> No
     """
     budget = Budget(patience, partial.sleep)
     ranged = trusting = True
-    if piece.url != public(url):  # a mirror's validators say nothing about another's
-        piece.url, piece.validator = public(url), None
+    if piece.url != redact_url(url):  # a mirror's validators say nothing about another's
+        piece.url, piece.validator = redact_url(url), None
     while True:
         partial.recheck(piece)
         if piece.chain.complete:
@@ -39,12 +39,12 @@ def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> No
         try:
             with ask(url, wish, patience) as answer:
                 if _is_other_version(answer, wish):
-                    log.warning("%s: the remote file has changed; starting over", public(url))
+                    log.warning("%s: the remote file has changed; starting over", redact_url(url))
                     trusting = False  # once: from now on the digest decides
                     partial.forget(piece)
                     piece.changed = True
                 elif answer.whole and ranged:
-                    log.warning("%s: the server cannot resume", public(url))
+                    log.warning("%s: the server cannot resume", redact_url(url))
                     ranged = False
                 _keep(partial, piece, answer)
         except ChecksumError:
@@ -54,12 +54,12 @@ def download(partial: Partial, piece: Piece, url: str, patience: Patience) -> No
         except RangeError as error:
             if not ranged:
                 raise _senseless(url, error) from error
-            log.warning("%s: %s; asking for the whole file", public(url), error)
+            log.warning("%s: %s; asking for the whole file", redact_url(url), error)
             ranged = False
         except TransientError as fault:
             partial.check()
-            log.warning("%s: %s; %d bytes so far", public(url), fault, piece.received)
-            budget.spend(fault, public(url), piece.received)
+            log.warning("%s: %s; %d bytes so far", redact_url(url), fault, piece.received)
+            budget.spend(fault, redact_url(url), piece.received)
 
 
 def _is_other_version(answer: Answer, wish: Wish) -> bool:
@@ -102,8 +102,8 @@ def _keep(partial: Partial, piece: Piece, answer: Answer) -> None:
 
 def _senseless(url: str, error: RangeError) -> RefusedError:
     return RefusedError(
-        f"{public(url)}: {error}, even when asked for the whole file",
-        url=public(url),
+        f"{redact_url(url)}: {error}, even when asked for the whole file",
+        url=redact_url(url),
         status=206,
         hint="this server cannot be used; try a mirror (--mirror)",
     )

@@ -19,6 +19,7 @@ import urllib3
 from memtools import __version__
 from memtools.errors import IntegrityError, NetworkError, RefusedError
 from memtools.transfer.patience import Patience, TransientError
+from memtools.wording import redact_url, redact_words
 
 MAX_REDIRECTS = 5
 BREAKS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)  # of a connection
@@ -31,12 +32,6 @@ class Session(requests.Session):
         """No redirect is followed by the library."""
 
 
-def public(url: str) -> str:
-    """The URL without the user name and password that it may hold."""
-    split = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit(split._replace(netloc=split.netloc.rpartition("@")[2]))
-
-
 def send(
     session: requests.Session, url: str, headers: dict[str, str], patience: Patience
 ) -> requests.Response:
@@ -47,43 +42,49 @@ def send(
         "User-Agent": f"memtools/{__version__}",
         **headers,
     }
-    first = public(url)
+    first = redact_url(url)
     for _ in range(MAX_REDIRECTS + 1):
         response = _get(session, url, headers, patience)
         if not response.is_redirect:
             return response
         response.close()
         url = _target(url, response.headers["Location"])
-    last = f"more than {MAX_REDIRECTS} redirects, the last to {public(url)}"
+    last = f"more than {MAX_REDIRECTS} redirects, the last to {redact_url(url)}"
     raise _not_followed(f"{first}: {last}", first)
 
 
 def _target(url: str, location: str) -> str:
-    """Where a redirect leads, if it may be followed."""
+    """Return where a redirect leads, if it may be followed.
+
+    A user and password are sent on to the same origin, and to no other.
+    """
     try:
-        target = urllib.parse.urljoin(url, location)
-        old, new = urllib.parse.urlsplit(url).scheme, urllib.parse.urlsplit(target).scheme
-        shown = public(target)
+        old = urllib.parse.urlsplit(url)
+        new = urllib.parse.urlsplit(urllib.parse.urljoin(url, location))
+        same = (old.scheme, old.hostname, old.port) == (new.scheme, new.hostname, new.port)
     except ValueError:
-        what = f"{public(url)}: redirects to {location!r}, which is no URL"
+        what = f"{redact_url(url)}: redirects to {redact_words(location)!r}, which is not a URL"
         raise _not_followed(what, url) from None
-    if new not in ("http", "https") or (old, new) == ("https", "http"):
+    target = urllib.parse.urlunsplit(new._replace(netloc=old.netloc) if same else new)
+    if new.scheme not in ("http", "https") or (old.scheme, new.scheme) == ("https", "http"):
+        shown = redact_url(target)
         raise _not_followed(
-            f"{public(url)}: redirects from {old} to {shown!r}, which is not followed", url
+            f"{redact_url(url)}: redirects from {old.scheme} to {shown!r}, which is not followed",
+            url,
         )
     return target
 
 
 def _not_followed(what: str, url: str) -> RefusedError:
     hint = "look at the URL in a browser; a mirror may help (--mirror)"
-    return RefusedError(what, url=public(url), status=302, hint=hint)
+    return RefusedError(what, url=redact_url(url), status=302, hint=hint)
 
 
 def _get(
     session: requests.Session, url: str, headers: dict[str, str], patience: Patience
 ) -> requests.Response:
-    shown = public(url)
-    try:
+    shown = redact_url(url)
+    try:  # the texts of the libraries' own errors may hold the whole URL: none of them is chained
         return session.get(
             url,
             headers=headers,
@@ -96,10 +97,11 @@ def _get(
             f"{shown}: no secure connection: {words(error)}",
             url=shown,
             hint="check the clock, the certificates (REQUESTS_CA_BUNDLE) and the proxy",
-        ) from error
+        ) from None
     except requests.exceptions.ProxyError as error:
         proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-        raise TransientError(f"the proxy {public(proxy or '')} failed ({words(error)})") from error
+        shown = redact_words(proxy or "")
+        raise TransientError(f"the proxy {shown} failed ({words(error)})") from None
     except (
         requests.exceptions.InvalidURL,
         requests.exceptions.InvalidSchema,
@@ -111,21 +113,21 @@ def _get(
             url=shown,
             status=0,
             hint="correct the registry entry or the --mirror",
-        ) from error
+        ) from None
     except requests.exceptions.InvalidHeader as error:
         raise IntegrityError(
             f"{shown}: the answer makes no sense: {words(error)}",
             hint="nothing was written; try again later or try a mirror (--mirror)",
-        ) from error
+        ) from None
     except (requests.exceptions.RequestException, *BREAKS) as error:
-        raise TransientError(f"no answer ({words(error)})") from error
+        raise TransientError(f"no answer ({words(error)})") from None
     except ValueError as error:  # requests looks at a redirect even if it is not to follow it
         raise RefusedError(
-            f"{shown}: redirects to what is no URL: {words(error)}",
+            f"{shown}: redirects to what is not a URL: {words(error)}",
             url=shown,
             status=0,
             hint="look at the URL in a browser; a mirror may help (--mirror)",
-        ) from error
+        ) from None
 
 
 def words(error: BaseException) -> str:
@@ -135,7 +137,7 @@ def words(error: BaseException) -> str:
         error = inner
     text = " ".join(str(error).split())
     text = re.sub(r"<[^>]*>:? ?|HTTPS?Connection\([^)]*\): ", "", text)  # where, not why
-    return (text or kind)[:160]
+    return redact_words(text or kind)[:160]
 
 
 def _inner(error: BaseException) -> BaseException | None:
