@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from memtools.engines import Answers, Attempt, Lost
 from memtools.errors import ConfigError, MemtoolsError, NetworkError
+from memtools.extras import needing
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -113,10 +114,8 @@ def ready(address: str | None, needs: Mapping[str, float]) -> Any:
 def connected(address: str | None) -> Any:
     """The module ray, connected to that cluster; raises as `outcomes` says."""
     global _joined
-    try:
+    with needing("ray"):
         import ray
-    except ModuleNotFoundError as error:
-        raise MemtoolsError("Ray is not installed", hint="pip install 'memtools[ray]'") from error
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if ray.is_initialized():
         if _joined and address not in {"auto", "local", *_joined}:

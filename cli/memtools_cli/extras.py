@@ -21,16 +21,10 @@ def require_for_images(source: str | None) -> None:
 
 @contextlib.contextmanager
 def needing(extra: str) -> Iterator[None]:
-    """Around imports that an extra of memtools brings."""
-    from memtools.errors import MemtoolsError
+    """Wrap imports that an extra brings; keep what compiled code prints off the terminal."""
+    from memtools import extras
     from memtools.progress import silence
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what comes later; before it, silence
-    try:
-        with silence():
-            yield
-    except ModuleNotFoundError as error:
-        raise MemtoolsError(
-            f"this needs {error.name}, which is not installed",
-            hint=f"pip install 'memtools[{extra}]'",
-        ) from error
+    with extras.needing(extra), silence():
+        yield

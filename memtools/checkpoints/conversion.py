@@ -18,14 +18,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from memtools.checkpoints.restoration import restore
-from memtools.errors import ConfigError, MemtoolsError
+from memtools.errors import ConfigError
 from memtools.estimates.npz import Array, write_npz
+from memtools.extras import needing
 from memtools.files import disk_errors, write_atomically
 from memtools.training.models import IMAGENET_MEAN, IMAGENET_STD
+
+with needing("tf"):
+    import keras
 
 _NAMES = {  # of a layer: Keras's name of a variable, PyTorch's
     "kernel": "weight",
@@ -125,13 +128,8 @@ def _write_safetensors(model: keras.Model, out: Path) -> None:
 
 
 def _serializer() -> Callable[[dict[str, Array], dict[str, str]], bytes]:
-    try:
+    with needing("checkpoints"):
         from safetensors.numpy import save
-    except ModuleNotFoundError as error:
-        raise MemtoolsError(
-            "this needs safetensors, which is not installed",
-            hint="pip install 'memtools[checkpoints]'",
-        ) from error
     return save
 
 

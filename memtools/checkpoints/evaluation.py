@@ -16,12 +16,11 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.files import disk_errors
 from memtools.progress import bars
 from memtools.runs.imported_runs import Outcome
@@ -30,6 +29,10 @@ from memtools.runs.record import Bits
 from memtools.tfrecords.reader import naming_damage, read_records
 from memtools.training.datasets import read_arrays
 from memtools.training.step import as_float
+
+with needing("tf"):
+    import keras
+    import tensorflow as tf
 
 _BATCH = 100  # images at a time
 _TELLING = 20  # mismatches by chance: from here on their number means something

@@ -20,11 +20,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from memtools.errors import ConfigError, RecordError, SchemaError
+from memtools.extras import needing
 from memtools.training.models import build_model
+
+with needing("tf"):
+    import keras
+    import tensorflow as tf
 
 _log = logging.getLogger("memtools.checkpoints")
 _MODEL, _VALUE = "model/", "/.ATTRIBUTES/VARIABLE_VALUE"

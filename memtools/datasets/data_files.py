@@ -27,12 +27,13 @@ from memtools.datasets.image_lists import (
 )
 from memtools.datasets.listing import Listing
 from memtools.datasets.split_files import read_splits
-from memtools.errors import ConfigError, MemtoolsError, SchemaError
+from memtools.errors import ConfigError, SchemaError
 from memtools.estimates import columns as roles
 from memtools.estimates.file_formats import Format, recognise_format
 from memtools.estimates.npz import Array
 from memtools.estimates.positions import parse_positions
 from memtools.estimates.table_reader import read_table
+from memtools.extras import needing
 from memtools.files import disk_errors
 
 
@@ -154,14 +155,9 @@ def _find_roles(columns: Mapping[str, Array], path: Path) -> roles.Roles:
 
 def _read_parquet(path: Path) -> Listing:
     """Read the columns that are known; of images at first only the field `path`."""
-    try:
+    with needing("parquet"):
         import pyarrow
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        raise MemtoolsError(
-            f"{path}: parquet needs pyarrow, which is not installed",
-            hint="pip install 'memtools[parquet]'",
-        ) from error
     try:
         with disk_errors(path):
             file = pyarrow.parquet.ParquetFile(path)

@@ -15,6 +15,7 @@ import numpy as np
 
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.files import disk_errors
 
 
@@ -54,16 +55,12 @@ def read_images(paths: Sequence[str]) -> Array:
         uint8 [n, height, width, 1 or 3].
 
     Raises:
-        ConfigError: Pillow is not installed, a file is not an image or is a JPEG, or sizes differ.
+        MemtoolsError: Pillow is not installed.
+        ConfigError: A file is not an image or is a JPEG, or sizes differ.
         DiskError: A file cannot be read.
     """
-    try:
+    with needing("datasets"):
         from PIL import Image
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "images are read with Pillow, which is not installed",
-            hint="pip install 'memtools[datasets]'",
-        ) from error
     pixels: list[Array] = []
     for path in paths:
         try:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from memtools.errors import MemtoolsError, SchemaError
+from memtools.errors import SchemaError
 from memtools.estimates.json_tables import parse_values
 from memtools.estimates.npz import Array
 from memtools.estimates.positions import POSITIONS
 from memtools.estimates.text_tables import require_distinct
+from memtools.extras import needing
 from memtools.files import disk_errors
 
 LEVEL = "__index_level_0__"
@@ -27,14 +28,9 @@ PARQUET_KEY = b"memtools"
 
 def read_parquet(path: Path) -> tuple[dict[str, Array], Any]:
     """Return the columns of a parquet file, and what memtools recorded in it."""
-    try:
+    with needing("parquet"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise MemtoolsError(
-            f"{path}: parquet needs pyarrow, which is not installed",
-            hint="pip install 'memtools[parquet]'",
-        ) from error
     try:
         with disk_errors(path):
             schema = pyarrow.parquet.read_schema(path)

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from memtools.errors import ConfigError, MemtoolsError
+from memtools.errors import ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.columns import BESIDE
 from memtools.estimates.npz import Array
@@ -30,6 +30,7 @@ from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.parquet_tables import PARQUET_KEY
 from memtools.estimates.scores import Scores
 from memtools.estimates.text_tables import ABOUT_ENDING
+from memtools.extras import needing
 from memtools.files import appearing, disk_errors, write_atomically
 
 Columns = Mapping[str, Array]
@@ -187,14 +188,9 @@ def _spell_infinity(value: Any) -> Any:
 
 
 def _write_parquet(file: BinaryIO, columns: Columns, document: Mapping[str, Any]) -> None:
-    try:
+    with needing("parquet"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise MemtoolsError(
-            "parquet needs pyarrow, which is not installed",
-            hint="pip install 'memtools[parquet]', or choose csv",
-        ) from error
     arrays = {name: pyarrow.array(column, from_pandas=True) for name, column in columns.items()}
     table = pyarrow.table(arrays).replace_schema_metadata({PARQUET_KEY: json.dumps(document)})
     pyarrow.parquet.write_table(table, file)

@@ -10,16 +10,19 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
 
 from memtools.alignment.alignment import align
 from memtools.datasets.listing import Listing
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.report.pictures import SIDE, Images, Pictures
 from memtools.report.subject import Subject
 from memtools.training.data_checks import check_pixels
 from memtools.training.datasets import Dataset
+
+with needing("report"):
+    from PIL import Image
 
 
 def open_arrays(data: Dataset, subject: Subject, names: Mapping[int, str]) -> Images:

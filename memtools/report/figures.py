@@ -13,14 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from memtools.estimates.npz import Array
 from memtools.estimation.reliability import Halves
+from memtools.extras import needing
 from memtools.files import appearing, disk_errors
+
+with needing("report"):
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
 _COLUMNS = 8  # pictures in a row of a gallery
 _MANY = 3000  # points that are still told apart

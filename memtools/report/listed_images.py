@@ -17,16 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from memtools.alignment.alignment import Alignment, align
 from memtools.datasets.data_sources import listing_of
 from memtools.datasets.image_folders import TEST_FOLDERS, TRAIN_FOLDERS
 from memtools.datasets.listing import Listing
 from memtools.errors import AlignmentError, ConfigError
+from memtools.extras import needing
 from memtools.report.array_images import array_pictures, image_of
 from memtools.report.pictures import SIDE, Images, Pictures, opened, shrunk
 from memtools.report.subject import Subject, class_names
+
+with needing("report"):
+    from PIL import Image
 
 _PROBED = 16  # names of which one must be a file
 _KEYS = ("image", "img", "picture")
@@ -173,8 +176,8 @@ def _require_image(picture: Image.Image | None, source: Any) -> None:
 
 def _parquet_reader(path: Path) -> Show:
     """Return what shows the k-th image of a parquet file; one row group is held at a time."""
-    import pyarrow.parquet
-
+    with needing("parquet"):
+        import pyarrow.parquet
     file = pyarrow.parquet.ParquetFile(path)
     sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
     ends = np.cumsum(sizes)

@@ -18,12 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from memtools.errors import ConfigError
 from memtools.estimates.model import Estimates
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.scores import Scores
+from memtools.extras import needing
 from memtools.files import appearing_directory, disk_errors, require_empty
 from memtools.report.choice import MAX_IMAGES, choose
 from memtools.report.documents import Document
@@ -37,6 +36,9 @@ from memtools.report.subject import subject_of
 from memtools.report.summary import facts_of, summary_of
 from memtools.report.thumbnails import Sheets
 from memtools.runs.store import RunStore
+
+with needing("report"):
+    import jinja2
 
 TEMPLATE = Path(__file__).parent / "template"
 _PARTS = {"index.html", "page", "data"}  # of a report that may be made again

@@ -13,7 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from memtools.extras import needing
+
+with needing("report"):
+    from PIL import Image
 
 SIDE = 128  # pixels of a thumbnail
 SMALL = 64  # images up to this size are kept as they are, pixel by pixel

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.progress import bars
 from memtools.report.pictures import SIDE, Gather, Images, Look, Pictures, opened
 from memtools.report.subject import Subject, class_names
 from memtools.tfrecords.ledger import Split, open_set
 from memtools.tfrecords.plan import digest_of_index
+
+with needing("report"):
+    from PIL import Image
 
 _QUALITY = 95  # of thumbnails that wait: they are compressed once more
 

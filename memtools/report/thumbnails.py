@@ -16,10 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from memtools.extras import needing
 from memtools.files import disk_errors
 from memtools.report.pictures import Images, Look, shrunk
+
+with needing("report"):
+    from PIL import Image
 
 COLUMNS, ON_SHEET = 10, 100
 _QUALITY = 82

@@ -16,10 +16,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import tensorflow as tf
-
 from memtools.errors import DiskError
+from memtools.extras import needing
 from memtools.files import CHUNK
+
+with needing("tf"):
+    import tensorflow as tf
 
 _REQUESTS = 32  # at a time: a set has a thousand files, and each question takes 50 ms
 

@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import tensorflow as tf
 
 from memtools.engines import spread
 from memtools.errors import IntegrityError, RecordError
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.progress import bars
 from memtools.tfrecords.images import describe
 from memtools.tfrecords.ledger import ShardFacts, Split, open_set
 from memtools.tfrecords.plan import SHOWN, columns_of
 from memtools.tfrecords.records import FEATURES, FIRST_LABEL
 from memtools.tfrecords.storage import Store
+
+with needing("tf"):
+    import tensorflow as tf
 
 How = Literal["sha256", "structure", "decode"]
 """How much of an image is proven: the file's bytes as built; its markers; its pixels, too."""

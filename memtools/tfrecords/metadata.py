@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import tensorflow_datasets as tfds
 
+from memtools.extras import needing
 from memtools.files import disk_errors
 from memtools.tfrecords.ledger import Split
 from memtools.tfrecords.storage import Store
+
+with needing("tf"):
+    import tensorflow_datasets as tfds
 
 _FILES = ("features.json", "dataset_info.json")
 

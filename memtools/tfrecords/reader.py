@@ -15,15 +15,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, RecordError
+from memtools.extras import needing
 from memtools.tfrecords.completeness import FRAMING, find_damage, require_whole
 from memtools.tfrecords.ledger import Ledger, Split, stored_split
 from memtools.tfrecords.name_lookup import with_index as with_index
 from memtools.tfrecords.records import FEATURES, FIRST_LABEL
 from memtools.tfrecords.storage import Store, open_store
+
+with needing("tf"):
+    import tensorflow as tf
 
 IMAGE_SIZE = 224  # pixels (Feldman & Zhang 2020, ResNet-50 on ImageNet)
 CENTRE_PADDING = 32  # of the centre crop for evaluation, in pixels of the resized image

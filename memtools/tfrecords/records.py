@@ -9,7 +9,10 @@ this file is the edge at which they are converted.
 
 from __future__ import annotations
 
-import tensorflow as tf
+from memtools.extras import needing
+
+with needing("tf"):
+    import tensorflow as tf
 
 TEXT, NUMBER = tf.io.FixedLenFeature([], tf.string), tf.io.FixedLenFeature([], tf.int64)
 FEATURES = {

@@ -12,9 +12,9 @@ import io
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import tensorflow as tf
 
 from memtools.errors import DiskError, RecordError
+from memtools.extras import needing
 from memtools.files import digest_file
 from memtools.tfrecords.images import Image, describe
 from memtools.tfrecords.ledger import ShardFacts
@@ -22,6 +22,9 @@ from memtools.tfrecords.plan import Shard
 from memtools.tfrecords.records import encode
 from memtools.tfrecords.sources import Source
 from memtools.tfrecords.storage import Store
+
+with needing("tf"):
+    import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from memtools.errors import ConfigError, MemtoolsError
+from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.training.config import Config
 from memtools.training.data_checks import check_dataset, check_same_shape, check_trainable
 from memtools.training.npz_arrays import read_npz_dataset
@@ -141,13 +142,8 @@ def read_arrays(source: str) -> Dataset:
 
 
 def _digits() -> Dataset:
-    try:
+    with needing("demo"):
         from sklearn.datasets import load_digits
-    except ModuleNotFoundError as error:
-        raise MemtoolsError(
-            "the digits need scikit-learn, which is not installed",
-            hint="pip install 'memtools[demo]'",
-        ) from error
     images, labels = load_digits(return_X_y=True)
     images = (images.reshape(-1, 8, 8, 1) / 16).astype(np.float32)
     labels = labels.astype(np.int64)

@@ -15,15 +15,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.tfrecords.reader import naming_damage, read_records
 from memtools.training.config import Config
 from memtools.training.datasets import Dataset
 from memtools.training.records import Records
 from memtools.training.subsets import generator, size_of
+
+with needing("tf"):
+    import tensorflow as tf
 
 _EVALUATED = 512  # examples at a time
 _CHUNK = 500  # steps between two looks at the clock

@@ -21,11 +21,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import keras
-from keras import layers
-
 from memtools.errors import ConfigError
+from memtools.extras import needing
 from memtools.training.config import Precision
+
+with needing("tf"):
+    import keras
+    from keras import layers
 
 Tensor = Any
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import keras
-import tensorflow as tf
-
+from memtools.extras import needing
 from memtools.training.config import Config
 from memtools.training.models import has_convolutions
+
+with needing("tf"):
+    import keras
+    import tensorflow as tf
 
 PAD = 4  # pixels around an image that is cropped
 

@@ -22,10 +22,13 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-import tensorflow as tf
 
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
+
+with needing("tf"):
+    import tensorflow as tf
 
 StrategyName = Literal["auto", "one", "mirrored", "multiworker", "tpu"]
 Mode = Literal["auto", "data-parallel", "replica-parallel", "stacked"]

@@ -22,15 +22,18 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from memtools.artifacts.settings import Settings
 from memtools.datasets.tfds_order import FIRST_LABELS, known_size, official_to_tfds
 from memtools.errors import ConfigError, RecordError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.training.datasets import NONE, Dataset
+
+with needing("tf"):
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
 
 _log = logging.getLogger("memtools.training")
 _NOT_THERE = (

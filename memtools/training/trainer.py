@@ -21,9 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 import memtools
@@ -32,6 +30,7 @@ from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
+from memtools.extras import needing
 from memtools.files import disk_errors, human_size, locked, write_atomically
 from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord, RunSpec
@@ -48,6 +47,10 @@ from memtools.training.step import State, Step
 from memtools.training.strategy import Devices, choose
 from memtools.training.subsets import draw, generator
 from memtools.training.unfinished import Unfinished
+
+with needing("tf"):
+    import keras
+    import tensorflow as tf
 
 CHECKPOINT_MINUTES = 10.0  # between two of them
 _COPIES = 4  # of the weights that training needs at least: themselves, momenta, gradients, the new

@@ -16,10 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from memtools.errors import ConfigError, DiskError
 from memtools.estimates.npz import Array
+from memtools.extras import needing
+
+with needing("tf"):
+    import tensorflow as tf
 
 _log = logging.getLogger("memtools.training")
 
