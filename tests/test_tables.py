@@ -84,7 +84,7 @@ def test_a_failure_leaves_the_older_file(tmp_path, monkeypatch):
     path = tmp_path / "a.parquet"
     path.write_text("older")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MemtoolsError, match="parquet needs pyarrow") as caught:
+    with pytest.raises(MemtoolsError, match="this needs pyarrow") as caught:
         write_table(path, score_columns(SCORES), ABOUT)
     assert "memtools[parquet]" in caught.value.hint
     assert path.read_text() == "older" and list(tmp_path.iterdir()) == [path]
