@@ -1,15 +1,19 @@
 """What is in a directory of fetched files, and how to make room there."""
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 from worlds import artifact, noise, write_registry
 
 import memtools
+from memtools.artifacts.assembly import _identity
 from memtools.artifacts.cache import inventory, remove
 from memtools.artifacts.receipts import receipt_path
 from memtools.artifacts.settings import Settings
+from memtools.errors import DiskError
 from memtools.files import locked
 from memtools.transfer.names import Names, state_of
 from memtools.transfer.partial import Partial
@@ -55,6 +59,114 @@ def half_done(place, n_bytes=2000, damage=""):
     with Partial(place / "thing.npz", [piece], identity="x") as partial:
         partial.write(piece, 0, memoryview(DATA[:n_bytes]))
         piece.damage = damage
+
+
+# ---- directories that cannot be read
+
+
+def a_file(path):
+    path.write_bytes(b"")
+
+
+def below_a_file(path):
+    path.parent.rmdir()
+    path.parent.write_bytes(b"")
+
+
+def a_loop(path):
+    path.symlink_to(path)
+
+
+def a_dangling_link(path):
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def a_pipe(path):
+    os.mkfifo(path)
+
+
+@pytest.fixture
+def unusable(tmp_path):
+    (tmp_path / "deep").mkdir()
+    return tmp_path / "deep" / "er"
+
+
+@pytest.mark.parametrize("make", [a_file, below_a_file, a_loop, a_dangling_link, a_pipe])
+@pytest.mark.parametrize("ask", [inventory, lambda *args: list(remove(*args, everything=True))])
+def test_what_is_not_a_directory_is_a_disk_error(registry, unusable, make, ask):
+    make(unusable)
+    with pytest.raises(DiskError) as caught:
+        ask(registry, unusable)
+    assert str(unusable) in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("ask", [inventory, lambda *args: list(remove(*args, everything=True))])
+def test_a_directory_whose_name_is_too_long_is_a_disk_error(registry, tmp_path, ask):
+    with pytest.raises(DiskError, match="too long"):
+        ask(registry, tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("function", ["os.scandir", "pathlib.Path.stat"])
+@pytest.mark.parametrize("ask", [inventory, lambda *args: list(remove(*args, everything=True))])
+def test_a_directory_that_may_not_be_read_is_a_disk_error(
+    registry, place, fetched, monkeypatch, function, ask
+):
+    original = os.scandir if function == "os.scandir" else Path.stat
+
+    def forbidden(path, *args, **options):
+        if str(path).startswith(str(place)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return original(path, *args, **options)
+
+    monkeypatch.setattr(function, forbidden)
+    with pytest.raises(DiskError, match="permission denied"):
+        ask(registry, place)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, a_pipe])
+def test_what_has_the_name_of_a_file_is_said(registry, place, make):
+    make(place / "thing.npz")
+    item = look(registry, place)
+    assert (item.state, item.is_here) == ("absent", False)
+    assert "has its name" in item.state_in_words
+    assert gone(registry, place, everything=True) == set()
+
+
+def test_a_link_to_itself_in_place_of_a_file_is_absent(registry, place):
+    a_loop(place / "thing.npz")
+    assert look(registry, place).state == "absent"
+    assert gone(registry, place, everything=True) == set()
+
+
+ABSURD = {
+    "a negative end": '"links": {"-5": "x"}',
+    "an end behind the end": '"links": {"%s": "x"}' % ("9" * 30),
+    "an end that is no number": '"links": {"%s": ""}' % ("9" * 5000),
+    "NaN for an end": '"links": {"NaN": ""}',
+    "an empty end": '"links": {"": ""}',
+    "a list of NaN": '"links": [NaN]',
+    "a number for links": '"links": 5',
+    "a number for words": '"damage": 5',
+    "a huge size": '"size": 1%s' % ("0" * 30),
+    "NaN for a size": '"size": NaN',
+    "an infinite block": '"block_size": 1e400',
+}
+
+
+@pytest.mark.parametrize("field", ABSURD.values(), ids=ABSURD)
+def test_an_absurd_state_claims_no_more_than_there_is(registry, place, tmp_path, field):
+    half_done(place)
+    state = state_of(Names(place / "thing.npz").part)
+    facts = json.loads(state.read_text()) | {"identity": _identity(registry["thing"])}
+    assert json.dumps(facts).endswith("}]}")
+    state.write_text(json.dumps(facts)[: -len("}]}")] + f", {field}" + "}]}")  # the last one counts
+    item = look(registry, place)
+    assert item.state == "half-done"
+    assert 0 <= item.n_held <= 2000
+    assert item.state_in_words
+    path = memtools.fetch("thing", place, registries=[tmp_path / "r.toml"])
+    assert path.read_bytes() == DATA
 
 
 # ---- states

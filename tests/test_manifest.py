@@ -1,6 +1,7 @@
 """Registry files are parsed strictly: a mistake is named by file and line."""
 
 import tomllib
+import urllib.parse
 
 import pytest
 from hypothesis import example, given, settings
@@ -408,6 +409,71 @@ def test_beside_a_registry_on_a_disk_a_relative_address_is_a_file(tmp_path):
 def test_an_address_that_leaves_its_place_is_refused_with_its_line(url, base):
     text, line = edited('url = "two.bin"', f'url = "{url}"')
     assert refusal(text, base)[1] == line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "a?/../../x.bin",
+        "a%3F/../../x.bin",
+        "x.bin?y",
+        "x.bin?/../../../etc/passwd",
+        "x.bin#/../../etc/passwd",
+        "#x.bin",
+        "?x.bin",
+        "a%2F..%2F..%2Fx.bin",
+        "%2e%2e/x.bin",
+        "%2e%2e%2fx.bin",
+        "%2Fetc%2Fpasswd",
+        "a%5Cb/x.bin",
+        "C%3A/x.bin",
+        "C%3Ax.bin",
+        "a%00/x.bin",
+        " /etc/passwd",
+        " //other.example.org/x.bin",
+        "a/..;/x.bin/..",
+    ],
+)
+def test_an_address_does_not_leave_the_folder_of_a_registry_on_a_disk(url, tmp_path):
+    text, line = edited('url = "two.bin"', f'url = "{url}"')
+    assert refusal(text, str(tmp_path))[1] == line
+
+
+@pytest.mark.parametrize("url", ["a%23b.bin", "a%20b/c.bin", "%252e%252e/x.bin", "größe/x;y.bin"])
+def test_what_is_escaped_in_an_address_is_part_of_a_file_name_on_a_disk(url, tmp_path):
+    text, _ = edited('url = "two.bin"', f'url = "{url}"')
+    path = parse(text, str(tmp_path))["two"].parts[0].path
+    assert path == tmp_path / urllib.parse.unquote(url)
+    assert path.resolve().is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["x.bin?token=abc", "x.bin?a=/../../y"])
+def test_beside_a_registry_on_the_network_an_address_may_have_a_query(url):
+    text, _ = edited('url = "two.bin"', f'url = "{url}"')
+    part = parse(text)["two"].parts[0]
+    assert (part.url, part.file) == (f"https://example.org/registry/{url}", "x.bin")
+
+
+OURS = ["x.part", "x.npz.part", "x.part.json", "x.part.lock", "x.PART.a-b-c-d", "x.part.npz",
+        "x.npz.lock", "x.tmp", "x.receipt.json", ".x.receipt.json"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_names_of_our_own_temporary_files_are_refused_with_their_line(name):
+    text, line = edited('file = "two.npz"', f'file = "{name}"')
+    message, at = refusal(text)
+    assert (at, name in message) == (line, True)
+    if name.islower() and not name.startswith("."):
+        text, line = edited('name = "two"', f'name = "{name}"')
+        text = text.replace('all = ["one", "two"]', f'all = ["one", "{name}"]')
+        message, at = refusal(text.replace(f'"{name}"', '"one"', 1))
+        assert (at, "temporary files" in message) == (line, True)
+
+
+@pytest.mark.parametrize("name", ["apart", "x.parts", "part", "x.json", "lock", "x.npz"])
+def test_names_that_only_resemble_ours_are_taken(name):
+    text, _ = edited('file = "two.npz"', f'file = "{name}"')
+    assert parse(text)["two"].file == name
 
 
 # ---- laws

@@ -315,6 +315,13 @@ def test_at_a_mirror_every_part_is_looked_for_by_its_base_name(registry, slash):
         ]
 
 
+def test_the_query_of_a_mirror_is_sent_for_each_file():
+    part = Part("https://a/b.bin?x=1")
+    moved = make("x", part).at_mirror("https://me:pw@m.example.org/c/?sig=abc&v=1#part")
+    assert moved.parts[0].url == "https://me:pw@m.example.org/c/b.bin?sig=abc&v=1"
+    assert moved.parts[0].file == "b.bin"
+
+
 def test_a_mirror_changes_where_files_come_from_and_nothing_else(registry):
     moved = registry.at_mirror("https://mirror.example.org")
     assert moved.groups == registry.groups

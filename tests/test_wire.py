@@ -130,6 +130,13 @@ def test_a_password_goes_to_its_own_server_only(server, get):
     assert [each["has_authorization"] for each in server.log()] == [True, False]
 
 
+def test_a_password_goes_on_to_another_address_of_its_own_server(server, get):
+    for to in (server.url("a.bin"), "/a.bin"):
+        there = server.url("a.bin", "redirect-to", to=to)
+        get(there.replace("http://", "http://user:secret@"))
+    assert [each["has_authorization"] for each in server.log()] == [True] * 4
+
+
 def test_no_message_shows_a_password(server, get):
     secret = server.url("a.bin", "redirect-loop").replace("http://", "http://user:secret@")
     with pytest.raises(RefusedError) as caught:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any, Literal
 from memtools.artifacts.receipts import read_receipt, receipt_path
 from memtools.artifacts.registry import Artifact, Registry
 from memtools.errors import BusyError
+from memtools.file_kinds import name_kind
 from memtools.files import disk_errors, human_size, locked
+from memtools.temporary_files import is_regular, orphans, read_regular
 from memtools.transfer.names import Names, state_of
 from memtools.wording import redact_url
 
@@ -29,7 +32,8 @@ class Item:
 
     state: `verified` (and untouched since), `unverified` (a file of that name is
     there, nothing more is known), `half-done`, or `absent`. n_held: bytes of a
-    half-done file that its state claims. damage: what is known to be wrong in it.
+    half-done file that its state claims. damage: what is known to be wrong in it, or what
+    stands in its place.
     """
 
     artifact: Artifact
@@ -58,9 +62,10 @@ class Item:
     @property
     def state_in_words(self) -> str:
         """For a table."""
-        if self.state != "half-done":
-            return self.state if self.is_here else "-"
-        return f"half-done, {human_size(self.n_held)}" + f" ({self.damage})" * bool(self.damage)
+        words: str = self.state if self.is_here else "-"
+        if self.state == "half-done":
+            words = f"half-done, {human_size(self.n_held)}"
+        return words + f" ({self.damage})" * bool(self.damage)
 
     def to_json(self) -> dict[str, Any]:
         """Return all facts for a script; the URLs are without passwords and tokens."""
@@ -71,31 +76,47 @@ class Item:
 
 
 def inventory(registry: Registry, directory: Path) -> list[Item]:
-    """Every artifact of a registry, and what a directory holds of it. Reads no file's bytes."""
+    """Return every artifact of a registry and what a directory holds of it; reads no file's bytes.
+
+    Raises DiskError if the directory cannot be read, or is something else.
+    """
+    _require_directory(directory)
     return [_item(artifact, directory) for artifact in registry.artifacts.values()]
 
 
 def _item(artifact: Artifact, directory: Path) -> Item:
     path = directory / artifact.file
-    if path.is_file():
-        receipt = read_receipt(path)
-        fits = receipt is not None and receipt.fits(path, artifact)
-        return Item(artifact, path, "verified" if fits else "unverified")
-    parts = Names(path).parts()
-    if not parts:
-        return Item(artifact, path, "absent")
-    held, damage = max(_claims(part) for part in parts)
-    return Item(artifact, path, "half-done", held, damage)
+    with disk_errors(path):
+        if path.is_file():
+            receipt = read_receipt(path)
+            fits = receipt is not None and receipt.fits(path, artifact)
+            return Item(artifact, path, "verified" if fits else "unverified")
+        parts = Names(path).parts()
+        if parts:
+            return Item(artifact, path, "half-done", *max(_claims(part) for part in parts))
+        in_the_way = name_kind(path.stat().st_mode) if path.exists() else ""
+    return Item(artifact, path, "absent", damage=f"{in_the_way} has its name" * bool(in_the_way))
+
+
+def _require_directory(directory: Path) -> None:
+    """Raise DiskError for what cannot be read as a directory; one that is missing holds nothing."""
+    with disk_errors(directory):
+        try:
+            os.scandir(directory).close()
+        except FileNotFoundError:
+            if directory.is_symlink():
+                raise
 
 
 def _claims(part: Path) -> tuple[int, str]:
-    """(bytes, damage) as the state of a half-done file claims them."""
+    """Return (bytes, damage) of a half-done file as its state has them; no more than there are."""
     try:
-        pieces = json.loads(state_of(part).read_text("utf-8"))["pieces"]
+        pieces = json.loads(read_regular(state_of(part)))["pieces"]
         held = sum(max(map(int, each["links"]), default=0) for each in pieces)
-        return held, "; ".join(filter(None, (each["damage"] for each in pieces)))
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return 0, ""  # killed before the first state
+        damage = "; ".join(filter(None, (each["damage"] for each in pieces)))
+        return min(max(held, 0), part.stat().st_size), damage
+    except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
+        return 0, ""  # killed before the first state, or damaged since
 
 
 def remove(registry: Registry, directory: Path, *, everything: bool) -> Iterator[tuple[Path, int]]:
@@ -103,20 +124,30 @@ def remove(registry: Registry, directory: Path, *, everything: bool) -> Iterator
 
     Only files that memtools made are touched; what another process is working on stays.
     """
+    _require_directory(directory)
     for artifact in registry.artifacts.values():
         path = directory / artifact.file
         names = Names(path)
-        if not (names.parts() or names.lock.exists() or path.exists()):
+        with disk_errors(path):
+            is_here = names.parts() or names.lock.exists() or path.exists()
+        if not is_here:
             continue
         try:
             with locked(names.lock, wait=False, waiting=lambda: None):
-                doomed = names.leftovers(time.sleep)
-                if everything:
-                    doomed += [each for each in (path, receipt_path(path)) if each.is_file()]
+                with disk_errors(path):
+                    doomed = names.leftovers(time.sleep)
+                    if everything:
+                        doomed += [each for each in (path, receipt_path(path)) if each.is_file()]
                 for each in doomed:
-                    size = each.stat().st_blocks * 512
                     with disk_errors(each):
+                        size = each.stat().st_blocks * 512
                         each.unlink()
                     yield each, size
         except BusyError:
             continue
+    for each in orphans(directory):
+        if is_regular(each):
+            with disk_errors(each):
+                size = each.stat().st_blocks * 512
+                each.unlink(missing_ok=True)
+            yield each, size

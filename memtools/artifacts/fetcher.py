@@ -106,10 +106,10 @@ def bring(artifact: Artifact, settings: Settings, terms: Terms) -> Path:
     if _is_here(target, artifact):
         _sweep(Names(target))
         return target
-    _refuse(artifact, settings.cache, terms)
     with disk_errors(settings.cache):
+        _refuse(artifact, settings.cache, terms)
         settings.cache.mkdir(parents=True, exist_ok=True)
-    _clear_way(target, terms)
+        _clear_way(target, terms)
     if settings.offline and not all(part.path for part in artifact.parts):
         raise NetworkError(
             f"{artifact.name} is not in {settings.cache}, and offline is set",

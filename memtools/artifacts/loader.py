@@ -30,6 +30,7 @@ from memtools.estimates.npz import Array
 from memtools.estimates.schema import open_arrays
 from memtools.estimates.score_columns import Reading
 from memtools.estimates.score_files import Numbers, from_arrays, read_numbers
+from memtools.files import disk_errors
 
 Loaded = Numbers
 
@@ -94,7 +95,9 @@ def load(
         if what in registry.artifacts:
             artifact = registry[what]
             return _read_published(artifact, bring(artifact, settings, USUAL), reading)
-        if not Path(what).exists() and not is_path(what):
+        with disk_errors(Path(what)):
+            is_here = Path(what).exists()
+        if not is_here and not is_path(what):
             registry[what]  # which raises, and names those that are near
     path = Path(what)
     require_file(path)

@@ -15,6 +15,8 @@ from typing import Any
 from memtools.temporary_files import read_regular
 from memtools.transfer.chain import Chain
 
+_TOO_LARGE = 1 << 50  # bytes: no part has a petabyte
+
 
 class Piece:
     """One piece of the file: what is held of it, and what is known about its source.
@@ -71,7 +73,7 @@ class Piece:
 
 
 def _is_size(value: object) -> bool:
-    return value is None or (type(value) is int and value >= 0)
+    return value is None or (type(value) is int and 0 <= value < _TOO_LARGE)
 
 
 def describe(identity: str, pieces: Sequence[Piece]) -> bytes:
