@@ -14,6 +14,7 @@ import dataclasses
 import faulthandler
 import importlib
 import itertools
+import math
 import multiprocessing
 import os
 import pickle
@@ -32,7 +33,9 @@ from memtools.errors import MemtoolsError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_GRACE = 5.0  # seconds for a worker to end
+GRACE = 10.0
+"""Seconds after the limit of an item when its worker is killed, if it has not ended itself."""
+_PATIENCE = 5.0  # seconds for a worker to end
 _place = (0, 1)
 
 
@@ -74,11 +77,18 @@ def outcomes(
     n_workers: int = 1,
     limit: float | None = None,
 ) -> Answers[Item, Result]:
-    """(item, work(item) or Lost) for each item: one that fails does not end the others.
+    """Yield (item, work(item) or Lost) for each item: one that fails does not end the others.
 
-    When a worker dies, the item that it had is Lost, and a new one goes on. limit: seconds for an
-    item, after which its worker ends itself, whatever it hangs in. Closed early, it ends the
-    workers in the middle of what they do.
+    When a worker dies, the item that it had is Lost, and a new one goes on. Closed early, it ends
+    the workers in the middle of what they do.
+
+    Args:
+        work: What is done; with workers it must pickle.
+        items: Taken as they are needed.
+        n_workers: 1 without a limit works in this process.
+        limit: Seconds for an item. After them its worker ends itself, whatever it hangs in; a
+            worker that is stopped or frozen is killed GRACE seconds later. Only a worker can be
+            ended: with a limit there is one, even for n_workers=1.
     """
     if n_workers == 1 and limit is None:
         return ((item, attempt(work, item)) for item in items)
@@ -97,8 +107,9 @@ def attempt(work: Callable[[Item], Result], item: Item) -> Result | Lost:
 class Attempt(Generic[Item, Result]):
     """`attempt` of some work, to be sent to where it is done.
 
-    limit: seconds, after which the process ends itself, whatever it hangs in; None: no limit.
-    directory: where relative paths begin, if it is there, too; None: wherever the process is.
+    limit: seconds, after which the process ends itself, whatever it hangs in; None: no limit. A
+    process that is stopped does not end: whoever waits for it kills it. directory: where relative
+    paths begin, if it is there, too; None: wherever the process is.
     """
 
     work: Callable[[Item], Result]
@@ -116,7 +127,10 @@ class Attempt(Generic[Item, Result]):
 
 @contextlib.contextmanager
 def _ending_after(limit: float | None) -> Iterator[None]:
-    """So many seconds, then this process ends: a timer of Python's would wait for whoever hangs."""
+    """Kill this process after `limit` seconds.
+
+    Uses faulthandler, since a Python timer cannot interrupt a hanging C call.
+    """
     if limit is None:
         yield
         return
@@ -151,17 +165,25 @@ def _in_processes(
             at_work[worker.give(item)] = worker
         while at_work:
             for pipe in wait(list(at_work)):
-                worker = at_work.pop(pipe)
-                yield worker.item, worker.take()
+                worker = at_work[pipe]
+                outcome = worker.take()
+                if isinstance(outcome, _Begun):
+                    continue
+                del at_work[pipe]
+                yield worker.item, outcome
                 for item in itertools.islice(items, 1):
                     at_work[worker.give(item)] = worker
         ended = True
     finally:
         for worker in workers:
             worker.leave(abruptly=not ended)
-        end = time.monotonic() + _GRACE
+        end = time.monotonic() + _PATIENCE
         for worker in workers:
             worker.end(max(0.0, end - time.monotonic()))
+
+
+class _Begun:
+    """The message of a worker that begins with an item; until then it imports modules."""
 
 
 class _Worker:
@@ -173,26 +195,43 @@ class _Worker:
     def __init__(self, work: Attempt[Any, Any], place: tuple[int, int]) -> None:
         self._work, self._place = work, place
         self._process: Any = None
+        self._begun, self._watch = math.inf, threading.Timer(0, lambda: None)
         self.item: Any = None
 
     def give(self, item: object) -> Connection[Any, Any]:
         """Begin with an item; where the answer will come from."""
         if self._process is None or not self._process.is_alive():  # somebody killed it meanwhile
             self._begin()
-        self.item = item
+        self.item, self._begun = item, math.inf
         self._send(item)
         return self._pipe
 
     def take(self) -> Any:
-        """The outcome; Lost if the process is no more."""
+        """Return the outcome, or that it has begun; Lost if the process has died or was killed."""
         try:
-            return self._pipe.recv()
+            message = self._pipe.recv()
         except (EOFError, OSError):
-            self.end(_GRACE)
-            return Lost(died())
+            self._watch.cancel()
+            self.end(_PATIENCE)
+            return Lost(self._error())
+        self._watch.cancel()
+        if isinstance(message, _Begun):
+            self._begun = time.monotonic()
+            if self._work.limit is not None:  # a frozen one says no more, and its pipe stays open
+                self._watch = threading.Timer(self._work.limit + GRACE, self._process.kill)
+                self._watch.daemon = True
+                self._watch.start()
+        return message
+
+    def _error(self) -> MemtoolsError:
+        limit = self._work.limit
+        if limit is not None and time.monotonic() - self._begun >= limit:
+            return over_limit(limit)
+        return died()
 
     def leave(self, *, abruptly: bool) -> None:
         """There is nothing more to do; abruptly: not even what it is at."""
+        self._watch.cancel()
         if self._process is not None:
             self._pipe.close()
             if abruptly:
@@ -232,6 +271,14 @@ def died() -> MemtoolsError:
     )
 
 
+def over_limit(limit: float) -> MemtoolsError:
+    """Return the error for an item that was not done in time."""
+    return MemtoolsError(
+        f"it was not done within its limit of {limit:g} seconds, and its worker was ended",
+        hint="set a longer limit (--limit-minutes), or none",
+    )
+
+
 def place() -> tuple[int, int]:
     """(which worker this process is, 0-based, how many there are); (0, 1) outside of workers."""
     return _place
@@ -251,7 +298,9 @@ def _serve(pipe: Connection[Any, Any], module: str, place: tuple[int, int]) -> N
     with contextlib.suppress(EOFError, ConnectionError):  # the other end is closed
         work = pipe.recv()
         while True:
-            pipe.send(work(pipe.recv()))
+            item = pipe.recv()
+            pipe.send(_Begun())
+            pipe.send(work(item))
 
 
 def _end_with_parent() -> None:

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from memtools import engines
 from memtools.engines import Lost, outcomes, spread
 from memtools.errors import MemtoolsError, NetworkError, RecordError
 
@@ -178,6 +179,22 @@ def backtrack(n):
 def test_what_hangs_beyond_its_limit_ends_itself(work):
     found = dict(outcomes(work, range(6), n_workers=2, limit=3.0))
     assert [n for n, each in found.items() if isinstance(each, Lost)] == [3]
+    assert "not done within its limit of 3 seconds" in str(found[3].error)
+    assert found[0] == 0 and len(found) == 6
+
+
+def freeze_at_three(n):
+    if n == 3:
+        os.kill(os.getpid(), signal.SIGSTOP)  # as `kill -STOP`, or a swapped machine, does
+    return n
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_worker_that_is_frozen_is_killed_by_the_driver(n_workers, monkeypatch):
+    monkeypatch.setattr(engines, "GRACE", 1.0)
+    found = dict(outcomes(freeze_at_three, range(6), n_workers=n_workers, limit=0.5))
+    assert [n for n, each in found.items() if isinstance(each, Lost)] == [3]
+    assert "not done within its limit of 0.5 seconds" in str(found[3].error)
     assert found[0] == 0 and len(found) == 6
 
 
