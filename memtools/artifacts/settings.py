@@ -18,6 +18,7 @@ import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from memtools.arguments import StrPath
 from memtools.artifacts.manifest import BUILTIN, builtin_registry, parse_registry
 from memtools.artifacts.registry import Artifact, Registry
 from memtools.errors import ConfigError, IntegrityError, NetworkError
@@ -40,9 +41,9 @@ class Settings:
     def of(
         cls,
         *,
-        cache: Path | str | None = None,
+        cache: StrPath | None = None,
         mirror: str | None = None,
-        registries: Sequence[str | Path] = (),
+        registries: StrPath | Sequence[StrPath] = (),
         offline: bool | None = None,
     ) -> Settings:
         """The settings given, completed from the environment."""
@@ -57,7 +58,7 @@ class Settings:
         return cls(
             cache=_from_home(chosen) if chosen else _default_cache(),
             mirror=mirror,
-            registries=tuple(map(str, registries)) or _words("MEMTOOLS_REGISTRY"),
+            registries=_listed(registries) or _words("MEMTOOLS_REGISTRY"),
             offline=is_set("MEMTOOLS_OFFLINE") if offline is None else offline,
         )
 
@@ -89,7 +90,7 @@ class Settings:
             raise ConfigError(
                 f"the registry {_shown(where)} cannot be read: {reason}",
                 hint="check --registry; it is a file or a URL that starts with https://",
-            ) from error
+            ) from None  # whose text has the password, if this was meant to be a URL
         return parse_registry(text, where=where, base=str(path.absolute().parent))
 
     def _download(self, url: str) -> str:
@@ -164,6 +165,11 @@ def _from_home(path: Path | str) -> Path:
 
 def _words(variable: str) -> tuple[str, ...]:
     return tuple(os.environ.get(variable, "").split())
+
+
+def _listed(registries: StrPath | Sequence[StrPath]) -> tuple[str, ...]:
+    one = isinstance(registries, str | os.PathLike)
+    return tuple(map(os.fspath, [registries] if one else registries))
 
 
 def _default_cache() -> Path:

@@ -17,7 +17,7 @@ import requests
 import urllib3
 
 from memtools import __version__
-from memtools.errors import IntegrityError, NetworkError, RefusedError
+from memtools.errors import ConfigError, IntegrityError, NetworkError, RefusedError
 from memtools.transfer.patience import Patience, TransientError
 from memtools.wording import redact_url, redact_words
 
@@ -99,9 +99,14 @@ def _get(
             hint="check the clock, the certificates (REQUESTS_CA_BUNDLE) and the proxy",
         ) from None
     except requests.exceptions.ProxyError as error:
-        proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-        shown = redact_words(proxy or "")
-        raise TransientError(f"the proxy {shown} failed ({words(error)})") from None
+        raise TransientError(
+            f"the proxy {redact_words(_proxy(url))} failed ({words(error)})"
+        ) from None
+    except requests.exceptions.InvalidProxyURL:
+        raise ConfigError(
+            f"the proxy {redact_words(_proxy(url))!r} is not a URL",
+            hint="write it out in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, with http://",
+        ) from None
     except (
         requests.exceptions.InvalidURL,
         requests.exceptions.InvalidSchema,
@@ -128,6 +133,11 @@ def _get(
             status=0,
             hint="look at the URL in a browser; a mirror may help (--mirror)",
         ) from None
+
+
+def _proxy(url: str) -> str:
+    """Return the proxy that the environment names for a URL."""
+    return requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) or ""
 
 
 def words(error: BaseException) -> str:
