@@ -136,7 +136,7 @@ def test_arrays_are_read_by_their_kind(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((2, 4, 4, 3), np.uint8))
     assert listing_of(tmp_path / "images.npy").images.shape == (2, 4, 4, 3)
     np.save(tmp_path / "objects.npy", np.array(NAMES, object), allow_pickle=True)
-    with pytest.raises(SchemaError, match="cannot be read") as caught:
+    with pytest.raises(SchemaError, match="Python objects") as caught:
         listing_of(tmp_path / "objects.npy")
     assert "names.astype(str)" in caught.value.hint
     np.savez(tmp_path / "a.npz", filename=np.array(NAMES), label=LABELS, other=np.zeros((9, 9)))

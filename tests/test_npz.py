@@ -48,9 +48,10 @@ def test_what_numpy_writes_is_read_as_numpy_reads_it(tmp_path, save):
     with Npz(tmp_path / "a.npz") as found:
         assert sorted(found) == sorted(arrays)
         for name, array in arrays.items():
-            assert found[name].dtype == array.dtype
+            native = array.dtype.newbyteorder("=")
+            assert found[name].dtype == native
             np.testing.assert_array_equal(found[name], array)
-            assert (found.shape(name), found.dtype(name)) == (array.shape, array.dtype)
+            assert (found.shape(name), found.dtype(name)) == (array.shape, native)
             assert not found[name].flags.writeable
 
 
@@ -162,7 +163,7 @@ def test_two_members_of_one_name_are_refused(tmp_path):
 
 def test_a_member_that_is_no_array_is_refused(tmp_path):
     path = archive(tmp_path / "a.npz", [("../x.py", b"print()")])
-    with pytest.raises(SchemaError, match="no array"):
+    with pytest.raises(SchemaError, match="not an array"):
         Npz(path)
 
 

@@ -84,12 +84,12 @@ def test_a_series_of_pandas_has_an_index_without_a_name(tmp_path):
     ],
 )
 def test_cells_become_numbers_only_where_all_of_them_are(cells, expected, kind):
-    found = parse_cells(cells)
+    found = parse_cells(cells, "x")
     assert found.tolist() == expected and found.dtype.kind == kind
 
 
 def test_an_empty_cell_is_nan_and_makes_a_column_float():
-    assert np.array_equal(parse_cells(["1", "", "NaN"]), [1, np.nan, np.nan], equal_nan=True)
+    assert np.array_equal(parse_cells(["1", "", "NaN"], "x"), [1, np.nan, np.nan], equal_nan=True)
     assert np.array_equal(parse_values([1, None]), [1, np.nan], equal_nan=True)
 
 

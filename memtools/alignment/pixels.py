@@ -117,6 +117,17 @@ class Reference:
                     f"{path} holds no keys of pixels", hint="memtools align --reference makes it"
                 )
             packed, labels, about = arrays["keys"], arrays["labels"], read_about(arrays, path)
+        if packed.dtype != np.uint8 or packed.shape[1:] != (_KEY,) or labels.ndim != 1:
+            raise SchemaError(
+                f"{path}: keys are uint8 [n, {_KEY}] and labels [n], not {packed.dtype}"
+                f" {list(packed.shape)} and {list(labels.shape)}",
+                hint="memtools align --reference makes it",
+            )
+        if len(packed) != len(labels) or labels.dtype.kind not in "iu":
+            raise SchemaError(
+                f"{path}: {len(packed):,} keys and {len(labels):,} labels, {labels.dtype}",
+                hint="memtools align --reference makes it",
+            )
         whole = packed.tobytes()
         keys = [whole[start : start + _KEY] for start in range(0, len(whole), _KEY)]
         return cls(about, keys, labels.astype(np.int64))

@@ -9,7 +9,6 @@ copy, so that the bytes of images are not touched where their paths are names.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -31,6 +30,7 @@ from memtools.datasets.names import NameColumn
 from memtools.errors import ConfigError
 from memtools.estimates import columns as roles
 from memtools.estimates.npz import Array
+from memtools.estimates.parquet_tables import count_range, pandas_levels
 from memtools.estimates.positions import require_no_positions
 
 IMAGES = ("image", "img", "images", "jpg", "jpeg", "png", "webp")
@@ -81,17 +81,14 @@ def columns_of(table: Any) -> dict[str, Any]:
 
 def _pandas_index(table: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return the index that pandas wrote as metadata only, or under a name of its own."""
-    metadata = (getattr(table.schema, "metadata", None) or {}).get(b"pandas")
-    levels = json.loads(metadata).get("index_columns", []) if metadata else []
+    levels = pandas_levels(getattr(table.schema, "metadata", None))
     if len(levels) != 1 or _INDEX in columns:
         return {}
-    level, n = levels[0], table.num_rows
+    level = levels[0]
     if isinstance(level, Mapping):
-        index = np.arange(level["start"], level["stop"], level["step"])
-        if len(index) != n or np.array_equal(index, np.arange(n)):
-            return {}  # the rows as they are, or what was left of a table that was cut
-        return {_INDEX: index}
-    known = level.casefold() in (*_POSITIONS, *LABELS, *NAMES)
+        index = count_range(level, table.num_rows)
+        return {} if index is None else {_INDEX: index}
+    known = str(level).casefold() in (*_POSITIONS, *LABELS, *NAMES)
     return {} if known or level not in columns else {_INDEX: columns[level]}
 
 

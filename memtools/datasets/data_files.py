@@ -30,11 +30,13 @@ from memtools.datasets.split_files import read_splits
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates import columns as roles
 from memtools.estimates.file_formats import Format, recognise_format
+from memtools.estimates.npy import read_npy
 from memtools.estimates.npz import Array
+from memtools.estimates.parquet_tables import reading_parquet
 from memtools.estimates.positions import parse_positions
 from memtools.estimates.table_reader import read_table
+from memtools.estimates.text_tables import require_distinct
 from memtools.extras import needing
-from memtools.files import disk_errors
 
 
 def read_path(path: Path, *, split: str = "train", class_folders: str = "auto") -> Listing:
@@ -87,14 +89,12 @@ def _read_lines(path: Path) -> Listing:
 
 def _read_npy(path: Path) -> Listing:
     try:
-        with disk_errors(path):
-            array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        hint = "write it anew"
-        if "pickle" in str(error):
-            hint = "write names as text: np.save(path, names.astype(str))"
-        raise SchemaError(f"{path} cannot be read: {error}", hint=hint) from error
-    return read_object(array)
+        return read_object(read_npy(path))
+    except SchemaError as error:
+        if "Python objects" not in str(error):
+            raise
+        hint = "write names as text: np.save(path, names.astype(str))"
+        raise SchemaError(f"{path} holds Python objects", hint=hint) from error
 
 
 def _read_table(path: Path, format_: Format) -> Listing:
@@ -158,18 +158,14 @@ def _read_parquet(path: Path) -> Listing:
     with needing("parquet"):
         import pyarrow
         import pyarrow.parquet
-    try:
-        with disk_errors(path):
-            file = pyarrow.parquet.ParquetFile(path)
-            table = file.read(columns=_wanted(file.schema_arrow, with_bytes=False))
+    with reading_parquet(path):
+        file = pyarrow.parquet.ParquetFile(path)
+        require_distinct(path, file.schema_arrow.names)
+        table = file.read(columns=_wanted(file.schema_arrow, with_bytes=False))
+        listing = read_arrow(columns_of(table), path.name)
+        if listing.names is None and any(_is_image(field) for field in file.schema_arrow):
+            table = file.read(columns=_wanted(file.schema_arrow, with_bytes=True))
             listing = read_arrow(columns_of(table), path.name)
-            if listing.names is None and any(_is_image(field) for field in file.schema_arrow):
-                table = file.read(columns=_wanted(file.schema_arrow, with_bytes=True))
-                listing = read_arrow(columns_of(table), path.name)
-    except pyarrow.ArrowException as error:
-        raise SchemaError(
-            f"{path}: not a valid parquet file: {error}", hint="write it anew"
-        ) from error
     return listing
 
 

@@ -15,12 +15,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from memtools.arguments import StrPath
+from memtools.documents import parse_json
 from memtools.errors import ConfigError, SchemaError
-from memtools.estimates.npz import Array, write_npz
+from memtools.estimates.npz import Array, scalar_of, write_npz
 from memtools.wording import printable
 
 ORDERS = ("official", "published", "tfds", "file")
@@ -64,6 +66,9 @@ class About:
         """What is known, a line each, for people."""
         known = dataclasses.asdict(self)
         return [f"{name + ':':12}{printable(value)}" for name, value in known.items() if value]
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(About))
 
 
 def sign_of(direction: str) -> int:
@@ -160,10 +165,26 @@ def _contradiction(where: str, name: str, recorded: str, said: str) -> ConfigErr
     )
 
 
-def save(path: Path, arrays: Mapping[str, Array], about: About) -> None:
-    """Write arrays and what they are about as an npz, whole or not at all."""
+def save(path: StrPath, arrays: Mapping[str, Array], about: About) -> None:
+    """Write arrays and what they are about as an npz, whole or not at all.
+
+    Raises:
+        ConfigError: The path does not end in `.npz`.
+        DiskError: The disk fails.
+    """
+    path = Path(path)
+    require_npz(path)
     said = {"about": np.array(json.dumps(dataclasses.asdict(about)))}
     write_npz(path, collections.ChainMap(said, arrays))  # type: ignore[arg-type]
+
+
+def require_npz(path: Path) -> None:
+    """Raise ConfigError unless a path ends in `.npz`."""
+    if path.suffix.lower() != ".npz":
+        raise ConfigError(
+            f"{path}: this is saved as npz, and the path does not end in .npz",
+            hint=f"save it as {path.with_suffix('.npz').name}; memtools export makes tables of it",
+        )
 
 
 def read_about(arrays: Mapping[str, Array], path: Path) -> About:
@@ -171,9 +192,34 @@ def read_about(arrays: Mapping[str, Array], path: Path) -> About:
     if "about" not in arrays:
         return About(source=str(path))
     try:
-        said = json.loads(str(arrays["about"]))
-        return About(**{**said, "source": str(path), "digest": ""})
-    except (TypeError, ValueError) as error:
+        document = parse_json(scalar_of(arrays, "about", "U"), "about")
+    except SchemaError as error:
+        raise SchemaError(f"{path}: {error}", hint=error.hint) from error
+    about, rest = parse_about(document, path)
+    if rest:
         raise SchemaError(
-            f"{path}: about is not what memtools writes there", hint="write the file anew"
-        ) from error
+            f"{path}: about has {min(rest)!r:.40}, which memtools does not write there",
+            hint="write the file anew, or update memtools",
+        )
+    return about
+
+
+def parse_about(document: Any, path: Path) -> tuple[About, dict[str, Any]]:
+    """Return what a file records about its numbers, and what memtools records besides.
+
+    Args:
+        document: The JSON value that is recorded.
+        path: The file, which becomes the source: it cannot know its own digest.
+
+    Raises:
+        SchemaError: It is not what memtools writes.
+    """
+    facts = dict(document) if isinstance(document, dict) else {"about": document}
+    fields = {name: facts.pop(name) for name in _FIELDS if name in facts}
+    wrong = next((name for name, value in fields.items() if not isinstance(value, str)), None)
+    if wrong or not isinstance(document, dict):
+        raise SchemaError(
+            f"{path}: what it records as {wrong or 'about'} is not what memtools writes there",
+            hint="write the file anew",
+        )
+    return About(**{**fields, "source": str(path), "digest": ""}), facts

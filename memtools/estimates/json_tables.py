@@ -5,30 +5,28 @@ columns, recorded = read_json(Path("scores.json"))
 
 from __future__ import annotations
 
-import collections
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from memtools.documents import parse_json, parsing, read_utf8
 from memtools.errors import SchemaError
 from memtools.estimates.columns import LABELS, SCORES
-from memtools.estimates.npz import Array
+from memtools.estimates.npy import Array, pack_texts
 from memtools.estimates.positions import parse_positions
-from memtools.estimates.text_tables import read_text
 
 
 def read_json(path: Path) -> tuple[dict[str, Array], Any]:
     """Return the columns of a json, and what memtools recorded in it."""
-    text = read_text(path)
-    document = _parse(path, text)
+    document = _parse(path, read_utf8(path, hint="save the file as UTF-8"))
     recorded: Any = {}
     if isinstance(document, dict) and set(document) == {"about", "rows"}:
         recorded, document = document["about"], document["rows"]
-        if document == [] and isinstance(recorded, dict):
-            document = {name: [] for name in recorded.get("types", {})}
+        types = recorded.get("types") if isinstance(recorded, dict) else None
+        if document == [] and isinstance(types, dict):
+            document = {name: [] for name in types}
     if isinstance(document, list) and document and isinstance(document[0], dict):
         document = _columns_of_rows(path, document)
     elif isinstance(document, list):
@@ -53,7 +51,8 @@ def read_json(path: Path) -> tuple[dict[str, Array], Any]:
     if len({len(column) for column in columns.values()}) > 1:
         lengths = ", ".join(f"{name!r} {len(column):,}" for name, column in columns.items())
         raise SchemaError(f"{path}: columns differ in length: {lengths}", hint="write it anew")
-    return {name: parse_values(column) for name, column in columns.items()}, recorded
+    parsed = {name: parse_values(column, f"{path}: {name}") for name, column in columns.items()}
+    return parsed, recorded
 
 
 def _parse_keys(keys: list[str]) -> list[Any]:
@@ -77,17 +76,12 @@ def _require_names(path: Path, keys: list[str]) -> None:
 def _parse(path: Path, text: str) -> Any:
     """Return the document; of JSON lines the list of them."""
     try:
-        return json.loads(text, object_pairs_hook=_distinct_keys)
-    except json.JSONDecodeError as error:
+        return parse_json(text, str(path))
+    except SchemaError:
         lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines):
-            try:
-                return [json.loads(line, object_pairs_hook=_distinct_keys) for line in lines]
-            except ValueError:
-                pass
-        raise SchemaError(f"{path} is not JSON: {error}", hint="write it anew") from error
-    except (ValueError, RecursionError) as error:
-        raise SchemaError(f"{path} is not JSON: {error}", hint="write it anew") from error
+        if len(lines) < 2 or not all(line.lstrip().startswith("{") for line in lines[:2]):
+            raise
+        return [parse_json(line, f"{path}: row {k}") for k, line in enumerate(lines, 1)]
 
 
 def _is_of_pandas(document: dict[str, Any]) -> bool:
@@ -97,15 +91,6 @@ def _is_of_pandas(document: dict[str, Any]) -> bool:
         isinstance(column, dict) and column and column.keys() == first.keys()
         for column in document.values()
     )
-
-
-def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        counts = collections.Counter(name for name, _ in pairs)
-        twice = next(name for name, n in counts.items() if n > 1)
-        raise ValueError(f"the name {twice!r} comes twice in one object")
-    return found
 
 
 def _columns_of_rows(path: Path, rows: list[Any]) -> dict[str, list[Any]]:
@@ -139,18 +124,22 @@ def _is_json_number(value: Any) -> bool:
 _WRITTEN = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 
-def parse_values(values: Sequence[Any]) -> Array:
-    """Return values of JSON as int64, float64, bool or str where all are, else as object."""
+def parse_values(values: Sequence[Any], where: str) -> Array:
+    """Return values of JSON as int64, float64, bool or str where all are, else as object.
+
+    where: what holds them, for messages.
+    """
     kinds = {type(value) for value in values}
     if kinds == {bool}:
         return np.array(values)
     if kinds == {str}:
-        return np.array(list(values), "U")
+        return pack_texts(list(values), where)
     if kinds <= {int} and all(abs(value) < 2**63 for value in values):
         return np.array(values, np.int64 if values else np.float64)
     numbers = [_WRITTEN.get(value, value) if isinstance(value, str) else value for value in values]
     if all(map(_is_json_number, numbers)):
-        return np.array([np.nan if value is None else float(value) for value in numbers])
+        with parsing(where, "a column of numbers", hint="a number in it is too large"):
+            return np.array([np.nan if value is None else float(value) for value in numbers])
     column = np.empty(len(values), object)
     column[:] = values
     return column

@@ -7,70 +7,91 @@
 
 A zip archive promises a size for each member, and a header inside promises a shape:
 memory is taken only when both agree and the size is one that such a file can have.
-Stored or deflated members are read alike. Object arrays hold names or nothing: see
-memtools.estimates.pickles.
+Stored or deflated members are read alike. What an array may hold: see memtools.estimates.npy.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import math
-import struct
-import warnings
+import io
 import weakref
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, BinaryIO, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
+from memtools.documents import PARSE_ERRORS, describe
 from memtools.errors import DiskError, SchemaError
-from memtools.estimates.pickles import read_names
+from memtools.estimates.npy import CHUNK as CHUNK
+from memtools.estimates.npy import DAMAGED, Header, read_array, read_header, standard_type
+from memtools.estimates.npy import Array as Array
+from memtools.estimates.npy import read_npy as read_npy
 from memtools.files import appearing, disk_errors, human_size
 
-Array = NDArray[Any]
-
-CHUNK = 256 * 1024  # bytes: what was just read is still in the processor's cache
-_KINDS = "biufSU"
 _BOMB_SIZE = 64 << 20  # bytes: below this nothing can hurt
 _BOMB_RATIO = 100  # measured values do not shrink like that; zeros do
-_HINT = (
-    "it is damaged, cut, or joined in the wrong order: memtools verify compares its digests,"
-    " memtools fetch or join makes it anew"
-)
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-)
+
+
+@runtime_checkable
+class WithHeaders(Protocol):
+    """Arrays whose shapes and types are known without reading them."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of an array."""
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Return the type of an array."""
+
+
+def header_of(arrays: Mapping[str, Array], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the type of an array, without reading it where that is possible."""
+    if isinstance(arrays, WithHeaders):
+        return arrays.shape(name), arrays.dtype(name)
+    return arrays[name].shape, arrays[name].dtype
+
+
+def scalar_of(arrays: Mapping[str, Array], name: str, kinds: str) -> Any:
+    """Return the one value of an array without dimensions.
+
+    Args:
+        arrays: That hold it.
+        name: Its name.
+        kinds: The kinds of types that it may have, as NumPy abbreviates them, such as `iuf`.
+
+    Raises SchemaError for another array.
+    """
+    array = np.asarray(arrays[name])
+    if array.ndim or array.dtype.kind not in kinds:
+        raise SchemaError(
+            f"{name} is {array.dtype} {list(array.shape)}, not one value",
+            hint="write the file anew; memtools records what it needs itself",
+        )
+    return array.item()
 
 
 class Npz(Mapping[str, Array]):
     """The arrays of an npz file, by name.
 
     names: whether object arrays may be read (as names): only say so of a file whose
-    digest held, or that you made yourself. Without it they are a SchemaError.
+    digest held, or that you made yourself. Without it they are a SchemaError. data: the bytes of
+    the archive, where it is not a file; `path` then names it in messages.
 
     Raises SchemaError for an archive that is cut, joined in the wrong order, a web
     page, or otherwise not what it says; DiskError where the disk fails.
     """
 
-    def __init__(self, path: Path, *, names: bool = False) -> None:
+    def __init__(self, path: Path, *, names: bool = False, data: bytes | None = None) -> None:
         self.path = path
         self._names = names
-        with disk_errors(path):
-            self._file = path.open("rb")
+        self._file: BinaryIO = io.BytesIO(data or b"")
+        if data is None:
+            with disk_errors(path):
+                self._file = path.open("rb")
         self.close = weakref.finalize(self, self._file.close)  # also when the last user has gone
         self._members = self._directory()
 
@@ -101,16 +122,20 @@ class Npz(Mapping[str, Array]):
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of an array, from its header."""
-        return self._header(name)[0]
+        return self._header(name).shape
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """The dtype of an array, from its header."""
-        return self._header(name)[1]
+        """The dtype that an array has once it is read, from its header."""
+        return standard_type(self._header(name).dtype)
 
-    def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes all arrays have, unpacked."""
+        return sum(member.file_size for member in self._members.values())
+
+    def _header(self, name: str) -> Header:
         with self._open(name) as member:
-            shape, _, dtype = _read_header(member)
-        return shape, dtype
+            return read_header(member)
 
     def _directory(self) -> dict[str, zipfile.ZipInfo]:
         with disk_errors(self.path):
@@ -123,7 +148,7 @@ class Npz(Mapping[str, Array]):
         for info in self._zip.infolist():
             name = info.filename.removesuffix(".npy")
             if name == info.filename:
-                raise self._refusal(f"it holds {info.filename!r}, which is no array")
+                raise self._refusal(f"it holds {info.filename!r}, which is not an array")
             if name in members:
                 raise self._refusal(f"it holds {name!r} twice")
             if info.file_size > max(_BOMB_SIZE, _BOMB_RATIO * info.compress_size):
@@ -150,95 +175,34 @@ class Npz(Mapping[str, Array]):
         try:
             with disk_errors(self.path):
                 yield
-        except _DAMAGE as error:
-            raise self._refusal(f"{what} ({error})") from error
+        except PARSE_ERRORS as error:
+            raise self._refusal(f"{what} ({describe(error)})") from error
         except DiskError as error:
             if getattr(error.__cause__, "errno", None) != errno.EINVAL:
                 raise
             raise self._refusal(f"{what} (it points outside of itself)") from error
 
     def _refusal(self, why: str) -> SchemaError:
-        return SchemaError(f"{self.path}: not a valid npz: {why}", hint=_HINT)
+        return SchemaError(f"{self.path}: not a valid npz: {why}", hint=DAMAGED)
 
 
-def read_npy(path: Path) -> Array:
-    """The array of a single npy file, read-only; SchemaError if it is not what it says."""
-    try:
-        with disk_errors(path), path.open("rb") as file:
-            return read_array(file, path.stat().st_size, names=False)
-    except SchemaError as error:
-        raise SchemaError(f"{path}: {error}", hint=error.hint) from error
-    except _DAMAGE as error:
-        raise SchemaError(f"{path}: not a valid npy: {error}", hint=_HINT) from error
-
-
-def read_array(stream: IO[bytes], size: int, *, names: bool) -> Array:
-    """The array in `size` bytes of npy format; memory is taken only for what is really there."""
-    shape, fortran, dtype = _read_header(stream)
-    left = size - stream.tell()
-    if dtype.kind == "O":
-        return _names_of(stream.read(left + 1), shape, allowed=names)
-    if dtype.kind not in _KINDS or dtype.subdtype or dtype.itemsize == 0:
-        raise SchemaError(
-            f"its type is {dtype}, not numbers or text",
-            hint="it can be whole, but cannot be read here: write plain arrays of numbers or text",
-        )
-    promised = math.prod(shape) * dtype.itemsize
-    if promised != left:
-        raise SchemaError(f"its header promises {promised} bytes, and {left} are there", hint=_HINT)
-    payload = np.empty(left, np.uint8)
-    filled = 0
-    while data := stream.read(CHUNK):  # to the end, where zipfile compares the checksum
-        payload[filled : filled + len(data)] = np.frombuffer(data, np.uint8)
-        filled += len(data)
-    if filled != left:
-        raise EOFError(f"{filled} of {left} bytes are there")
-    payload.flags.writeable = False
-    return payload.view(dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _names_of(payload: bytes, shape: tuple[int, ...], *, allowed: bool) -> Array:
-    if not allowed:
-        raise SchemaError(
-            "it holds Python objects, and nothing vouches for this file",
-            hint="fetch it by name, so that its digest is checked; or add --names if you trust"
-            " its source: names alone are read, and nothing in it is run",
-        )
-    if len(shape) != 1:
-        raise SchemaError(f"it holds Python objects in shape {shape}", hint=_HINT)
-    names = read_names(payload, shape[0])
-    lengths = np.fromiter(map(len, names), np.int64, len(names))
-    kind = "U" if names and isinstance(names[0], str) else "S"
-    text: Array = np.array(names, f"{kind}{lengths.max(initial=1)}")
-    if (np.char.str_len(text) != lengths).any():  # fixed width cannot say this
-        raise SchemaError("a name in it ends in a zero byte", hint=_HINT)
-    text.flags.writeable = False
-    return text
-
-
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """(shape, whether in Fortran order, dtype) as an npy header promises."""
-    version = npy.read_magic(stream)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:
-        raise SchemaError(f"its npy version is {version}", hint=_HINT)
-    with warnings.catch_warnings():  # a header written by Python 2 is as good
-        warnings.simplefilter("ignore", UserWarning)
-        shape, fortran, dtype = read(stream)
-    if min(shape, default=0) < 0:
-        raise SchemaError(f"its header promises the shape {shape}", hint=_HINT)
-    return shape, fortran, dtype
-
-
-def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
+def write_npz(
+    path: Path, arrays: Mapping[str, Array], *, once: bool = False, ours: bool = False
+) -> None:
     """Write arrays as an npz that appears whole or not at all; the same arrays, the same bytes.
 
     One array at a time is taken from `arrays`, so they need not fit into memory
     together. Names are stored as fixed-width text: this writes no pickles.
+
+    Args:
+        path: Where it appears.
+        arrays: By name.
+        once: As for `files.appearing`: DiskError, from FileExistsError, if the name is taken.
+        ours: As for `files.appearing`.
     """
     with (
         disk_errors(path),
-        appearing(path) as file,
+        appearing(path, once=once, ours=ours) as file,
         zipfile.ZipFile(file, "w", allowZip64=True) as archive,
     ):
         for name, array in arrays.items():

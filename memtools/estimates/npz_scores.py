@@ -27,9 +27,8 @@ from memtools.estimates.columns import (
     choose_score,
     find_roles,
 )
-from memtools.estimates.full_matrix import FullMatrix
 from memtools.estimates.model import as_text
-from memtools.estimates.npz import Array, Npz
+from memtools.estimates.npz import Array, header_of, scalar_of
 from memtools.estimates.positions import looks_like_positions, parse_positions
 from memtools.estimates.score_columns import Reading, make_scores
 from memtools.estimates.scores import Scores
@@ -37,16 +36,9 @@ from memtools.estimates.scores import Scores
 _BOTH_WAYS = {"position", "inverse", "found"}  # of an alignment that memtools wrote
 
 
-def header(arrays: Mapping[str, Array], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return the shape and the type of an array, without reading it where that is possible."""
-    if isinstance(arrays, Npz | FullMatrix):
-        return arrays.shape(name), arrays.dtype(name)
-    return arrays[name].shape, arrays[name].dtype
-
-
 def is_column(arrays: Mapping[str, Array], name: str) -> bool:
     """Return whether an array of an npz may be one number for each example: [n], or [n, 1]."""
-    shape, dtype = header(arrays, name)
+    shape, dtype = header_of(arrays, name)
     return dtype.kind in "iuf" and (len(shape) == 1 or shape[1:] == (1,))
 
 
@@ -60,13 +52,13 @@ def scores_of_arrays(
     n = len(columns[score]) if columns[score].ndim else 0
     recorded: dict[str, Any] = {}
     if own:
-        partial = "partial" in arrays and bool(arrays["partial"])
+        partial = "partial" in arrays and scalar_of(arrays, "partial", "b")
         recorded = {"n": n, "partial": partial}
     if score != "scores" and "scores" in arrays:  # what is recorded is of the other array
         about = dataclasses.replace(about, definition="", direction="")
         reading = dataclasses.replace(reading, quantity="")
     elif "quantity" in arrays:
-        recorded["quantity"] = str(arrays["quantity"])
+        recorded["quantity"] = scalar_of(arrays, "quantity", "U")
     roles = find_roles(columns, where=str(path), column=score, from_one=reading.index is not None)
     notes = () if score == "scores" else (f"{path}: the scores are the array {score!r}",)
     return make_scores(path, columns, roles, reading, about, recorded, notes)
@@ -79,11 +71,11 @@ def _columns_beside(path: Path, arrays: Mapping[str, Array], score: str) -> dict
     """
     skipped = {score, *(_BOTH_WAYS if "about" in arrays else ())}
     with_roles = {*POSITIONS, *NAMES, *LABELS, *BESIDE}
-    shape_of_scores = header(arrays, score)[0]
+    shape_of_scores = header_of(arrays, score)[0]
     n = shape_of_scores[0] if shape_of_scores else 0
     columns: dict[str, Array] = {}
     for name in [each for each in arrays if each not in skipped]:
-        shape, dtype = header(arrays, name)
+        shape, dtype = header_of(arrays, name)
         has_role = name.casefold() in with_roles or name in UNNAMED
         if shape in ((n,), (n, 1)) and (has_role or dtype.kind in "iu"):
             column = arrays[name].reshape(n)
@@ -103,7 +95,7 @@ def _choose_array(path: Path, arrays: Mapping[str, Array], column: str) -> str:
             dict.fromkeys(arrays, _NONE), where=str(path), column=column or "scores"
         )
     candidates = [name for name in arrays if is_column(arrays, name)]
-    floats = [name for name in candidates if header(arrays, name)[1].kind == "f"]
+    floats = [name for name in candidates if header_of(arrays, name)[1].kind == "f"]
     known = [name for name in candidates if name.casefold() in SCORES]
     if not known:  # whose shape or type is then said
         candidates += [name for name in arrays if name.casefold() in SCORES]
@@ -118,7 +110,7 @@ _NONE: Array = np.empty(0)
 def require_counted(path: Path, arrays: Mapping[str, Array]) -> None:
     """Raise SchemaError for estimates with positions beside them: they stand as their rows do."""
     for name in arrays:
-        shape, dtype = header(arrays, name)
+        shape, dtype = header_of(arrays, name)
         is_named = name.casefold() in POSITIONS or name in UNNAMED
         is_unknown = len(shape) == 1 and not name.startswith(("tr_", "tt_"))
         if dtype.kind not in "iufUS" or not (is_named or (is_unknown and dtype.kind in "iu")):

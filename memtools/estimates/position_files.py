@@ -6,7 +6,7 @@ as_index([3, 1, 4], n=3)                 # int64 [3] and the number of examples,
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.documents import read_json, read_utf8
 from memtools.errors import ConfigError
 from memtools.estimates.columns import as_positions, find_position, read_digits
 from memtools.estimates.file_formats import TABLES, recognise_format, require_file
 from memtools.estimates.npz import Array, read_npy
 from memtools.estimates.positions import UNNAMED, parse_positions
 from memtools.estimates.table_reader import read_table
-from memtools.files import disk_errors
 
+_INTEGER = re.compile("-?[0-9]{1,18}")
 _HINT = "give integers counted from 0, or booleans: npy, csv, json, or txt with one in a line"
 
 
@@ -38,8 +39,7 @@ def read_positions(path: Path) -> Array:
     require_file(path)
     try:
         if path.suffix.lower() == ".txt":
-            with disk_errors(path):
-                found = np.array([_integer(line) for line in path.read_text("utf-8-sig").split()])
+            found = np.array([_integer(line) for line in read_utf8(path).split()])
         elif (format_ := recognise_format(path)) == "npy":
             found = read_npy(path)
         elif format_ == "json":
@@ -108,9 +108,11 @@ def _from_columns(path: Path, columns: Mapping[str, Array]) -> Array:
 
 
 def _from_json(path: Path) -> Array:
-    with disk_errors(path):
-        document = json.loads(path.read_text("utf-8-sig"))
-    found = np.array(document["indices"] if isinstance(document, dict) else document)
+    document = read_json(path)
+    listed = document["indices"] if isinstance(document, dict) else document
+    if not isinstance(listed, list):
+        raise ValueError(f"it holds {listed!r:.40}, not a list")
+    found = np.array(listed)
     return found if len(found) else found.astype(np.int64)
 
 
@@ -121,6 +123,6 @@ def _require_positions(found: Array) -> Array:
 
 
 def _integer(text: str) -> int:
-    if not text.removeprefix("-").isdecimal():
-        raise ValueError(f"{text!r} is not an integer")
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(f"{text!r:.40} is not an integer")
     return int(text)

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, known_direction, read_about
+from memtools.estimates.checked_arrays import CheckedArrays
 from memtools.estimates.columns import (
     MAX_POSITION,
     SCORES,
@@ -27,8 +27,9 @@ from memtools.estimates.columns import (
 )
 from memtools.estimates.file_formats import TABLES, recognise_format
 from memtools.estimates.model import Estimates
-from memtools.estimates.npz import Array, read_npy
-from memtools.estimates.npz_scores import header, is_column, require_counted, scores_of_arrays
+from memtools.estimates.npy import read_header, read_npy
+from memtools.estimates.npz import Array, header_of, scalar_of
+from memtools.estimates.npz_scores import is_column, require_counted, scores_of_arrays
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
 from memtools.estimates.schema import kind_of, open_arrays
 from memtools.estimates.score_columns import Reading, make_scores
@@ -87,9 +88,10 @@ def from_arrays(path: Path, arrays: Mapping[str, Array], reading: Reading, about
         return scores_of_arrays(path, arrays, reading, about)
     _require_unasked(path, reading, kind)
     about = _complete(about, reading)
-    if kind != "pairs":
-        require_counted(path, arrays)
-    return _pairs_of(path, arrays, about) if kind == "pairs" else Estimates(arrays, about)
+    if kind == "pairs":
+        return _pairs_of(path, arrays, about)
+    require_counted(path, arrays)
+    return Estimates(CheckedArrays(arrays), about)
 
 
 def _complete(about: About, reading: Reading) -> About:
@@ -115,7 +117,7 @@ def _require_unasked(path: Path, reading: Reading, what: str) -> None:
 
 def _pairs_of(path: Path, arrays: Mapping[str, Array], about: About) -> HighInfluencePairs:
     names = ("tr_idx", "tt_idx", "mem", "infl")
-    headers = {name: header(arrays, name) for name in names if name in arrays}
+    headers = {name: header_of(arrays, name) for name in names if name in arrays}
     wrong = next((name for name in names if name not in headers), None)
     kinds = {name: "iu" if name.endswith("idx") else "iuf" for name in names}
     why = "is missing"
@@ -136,9 +138,17 @@ def _pairs_of(path: Path, arrays: Mapping[str, Array], about: About) -> HighInfl
         _as_index(arrays["tt_idx"], f"{path}: tt_idx"),
         arrays["mem"],
         arrays["infl"],
-        float(arrays.get("min_mem", MIN_MEM)),
-        float(arrays.get("min_infl", MIN_INFL)),
+        _threshold(path, arrays, "min_mem", MIN_MEM),
+        _threshold(path, arrays, "min_infl", MIN_INFL),
     )
+
+
+def _threshold(path: Path, arrays: Mapping[str, Array], name: str, published: float) -> float:
+    """Return a threshold above which a list of pairs is complete, as the file records it."""
+    value = scalar_of(arrays, name, "iuf") if name in arrays else published
+    if not np.isfinite(value):
+        raise SchemaError(f"{path}: {name} is {value}", hint="write the list of pairs anew")
+    return float(value)
 
 
 def _as_index(column: Array, where: str) -> Array:
@@ -159,17 +169,15 @@ def _read_npy(path: Path) -> Array:
     """Read a single array; one of Python objects is refused with the lines that convert it."""
     with disk_errors(path), path.open("rb") as file:
         try:
-            version = npy.read_magic(file)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = read(file)
-        except ValueError:
-            return read_npy(path)  # which says what is wrong
-    if dtype.kind != "O":
+            header = read_header(file)
+        except SchemaError:
+            return read_npy(path)  # which names the file
+    if header.dtype.kind != "O":
         return read_npy(path)
     source, target = json.dumps(str(path)), json.dumps(str(path.with_suffix("")) + "-plain")
     loaded = f"numpy.load({source}, allow_pickle=True)"
     save = f"numpy.save({target}, {loaded}.astype(float))"
-    if shape == ():
+    if header.shape == ():
         save = f"numpy.savez({target}, **{loaded}.item())"
     raise SchemaError(
         f"{path} is a pickle of Python objects (dtype object), not numbers",

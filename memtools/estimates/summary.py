@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from memtools.estimates.full_matrix import FullMatrix
-from memtools.estimates.npz import Array, Npz
+from memtools.estimates.npz import Array, header_of
 
 N_BINS = 18  # as many as the histograms on the publishers' page have
 
@@ -120,10 +119,7 @@ def outline(arrays: Mapping[str, Array]) -> list[ArrayFacts]:
     """Names, types and shapes of all arrays; of an npz, nothing but headers is read."""
     families: dict[str, ArrayFacts] = {}
     for name in arrays:
-        if isinstance(arrays, Npz | FullMatrix):
-            shape, dtype = arrays.shape(name), arrays.dtype(name)
-        else:
-            shape, dtype = arrays[name].shape, arrays[name].dtype
+        shape, dtype = header_of(arrays, name)
         _family(families, name, str(dtype)).add_shape(shape)
     return list(families.values())
 

@@ -13,21 +13,22 @@ as a spreadsheet counts them: the header is row 1.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memtools.errors import SchemaError
-from memtools.estimates.about import About
+from memtools.estimates.about import About, parse_about
 from memtools.estimates.file_formats import Format, recognise_format
 from memtools.estimates.json_tables import read_json
+from memtools.estimates.npy import standard_type
 from memtools.estimates.npz import Array
 from memtools.estimates.parquet_tables import read_parquet
+from memtools.estimates.positions import MAX_POSITION
 from memtools.estimates.text_tables import ABOUT_ENDING, read_csv
-
-_FIELDS = tuple(field.name for field in dataclasses.fields(About))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,22 +70,43 @@ def read_table(path: Path, format_: Format | None = None) -> Table:
     if format_ not in readers:
         raise SchemaError(f"{path} is not a table", hint="give a csv, tsv, json or parquet file")
     columns, recorded = readers[format_](path)
-    about, metadata = _split_record(path, recorded)
+    about, metadata = parse_about(recorded, path)
+    _require_recorded(path, metadata)
     return Table(path, _restore_types(path, columns, metadata), about, metadata)
 
 
-def _split_record(path: Path, recorded: Any) -> tuple[About, Mapping[str, Any]]:
-    """Return what a file records as About and the rest; SchemaError if memtools cannot have."""
-    try:
-        said = {name: recorded[name] for name in _FIELDS if name in recorded}
-        if not all(isinstance(value, str) for value in said.values()):
-            raise TypeError("a text was expected")
-        rest = {name: value for name, value in recorded.items() if name not in _FIELDS}
-        return About(**{**said, "source": str(path), "digest": ""}), rest
-    except (TypeError, AttributeError, ValueError) as error:
-        raise SchemaError(
-            f"{path}: about is not what memtools writes there", hint="write the file anew"
-        ) from error
+def _require_recorded(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Raise SchemaError for a fact about a table that memtools cannot have recorded."""
+    for name, is_right in _RECORDED.items():
+        if name in metadata and not is_right(metadata[name]):
+            raise SchemaError(
+                f"{path}: what it records as {name} is {metadata[name]!r:.40}",
+                hint="write the file anew",
+            )
+
+
+def _is_threshold(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < _FAR  # neither NaN nor 10 ** 400
+
+
+def _are_types(value: Any) -> bool:
+    """Return whether a value holds the code of a type for each name of a column."""
+    return isinstance(value, dict) and all(
+        isinstance(code, str) and _TYPE.fullmatch(code) for code in value.values()
+    )
+
+
+_FAR = 1e9  # a threshold of pairs, even of margins
+_TYPE = re.compile(r"[<>|=]?([iu][1248]|f(2|4|8|16)|b1|U|S[0-9]{1,9})")
+_RECORDED: Mapping[str, Callable[[Any], bool]] = {
+    "quantity": lambda value: isinstance(value, str),
+    "n": lambda value: type(value) is int and 0 <= value <= MAX_POSITION,
+    "partial": lambda value: type(value) is bool,
+    "min_mem": _is_threshold,
+    "min_infl": _is_threshold,
+    "types": _are_types,
+}
+"""The facts that memtools records beside a table, and what each must be."""
 
 
 def _restore_types(
@@ -99,7 +121,9 @@ def _restore_types(
             hint=f"is {path.name}{ABOUT_ENDING} of another table? remove it, or write both anew",
         )
     return {
-        name: _restore_type(path, name, column, np.dtype(types.get(name, column.dtype)))
+        name: _restore_type(
+            path, name, column, standard_type(np.dtype(types.get(name, column.dtype)))
+        )
         for name, column in columns.items()
     }
 

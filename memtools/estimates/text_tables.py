@@ -11,7 +11,6 @@ from __future__ import annotations
 import collections
 import csv
 import io
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,22 +18,22 @@ from typing import Any
 
 import numpy as np
 
+from memtools.documents import read_json, read_utf8
 from memtools.errors import SchemaError
-from memtools.estimates.npz import Array
-from memtools.files import disk_errors
+from memtools.estimates.npy import Array, pack_texts
 
 ABOUT_ENDING = ".about.json"
 """The ending of the file beside a csv that records what its numbers are."""
 
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
-_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)|", re.IGNORECASE)
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})", re.ASCII)
+_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)|", re.I | re.A)
 _BOOLEANS = {"true": True, "false": False}
 _MISSING = {"", "nan", "na", "n/a", "null", "none"}
 
 
 def read_csv(path: Path) -> tuple[dict[str, Array], Any]:
     """Return the columns of a csv or tsv, and what memtools recorded beside it."""
-    text = read_text(path)
+    text = read_utf8(path, hint="save the file as UTF-8")
     header, rows = _split_rows(path, text)
     names = _column_names(path, header)
     cells = zip(*rows, strict=True) if rows else ([] for _ in names)
@@ -42,7 +41,8 @@ def read_csv(path: Path) -> tuple[dict[str, Array], Any]:
     columns: dict[str, Array] = {}
     for name, column in zip(names, cells, strict=True):
         is_text = str(types.get("types", {}).get(name, "")).startswith(("<U", "|S"))
-        columns[name] = np.array(list(column), "U") if is_text else parse_cells(list(column))
+        where = f"{path}: column {name}"
+        columns[name] = pack_texts(column, where) if is_text else parse_cells(column, where)
     return columns, types
 
 
@@ -51,30 +51,10 @@ def _recorded(path: Path) -> Any:
     beside = path.with_name(path.name + ABOUT_ENDING)
     if not beside.is_file():
         return {}
-    try:
-        with disk_errors(beside):
-            recorded = json.loads(beside.read_text("utf-8"))
-        if isinstance(recorded, dict):
-            return recorded
-    except ValueError:
-        pass
-    raise SchemaError(f"{beside} is not what memtools writes there", hint="remove it")
-
-
-def read_text(path: Path) -> str:
-    """Return a text in UTF-8, with or without a BOM; SchemaError names the row that is not."""
-    with disk_errors(path):
-        data = path.read_bytes()
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SchemaError(f"{path}: row 1 is UTF-16", hint="save the file as UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SchemaError(
-            f"{path}: row {line} is not UTF-8: byte 0x{data[error.start]:02x}",
-            hint="save the file as UTF-8",
-        ) from error
+    recorded = read_json(beside, hint="remove it")
+    if not isinstance(recorded, dict) or not isinstance(recorded.get("types", {}), dict):
+        raise SchemaError(f"{beside} is not what memtools writes there", hint="remove it")
+    return recorded
 
 
 def _split_rows(path: Path, text: str) -> tuple[list[str], list[list[str]]]:
@@ -128,10 +108,11 @@ def require_distinct(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def parse_cells(cells: Sequence[str]) -> Array:
+def parse_cells(cells: Sequence[str], where: str) -> Array:
     """Return a column of text as int64, float64 or bool where every cell is one, else as str.
 
-    An empty cell is NaN. Digits after a leading zero are a name, not a number.
+    An empty cell is NaN. Digits after a leading zero are a name, not a number. where: what holds
+    the cells, for messages.
     """
     stripped = [cell.strip() for cell in cells]
     if all(map(_INTEGER.fullmatch, stripped)):
@@ -141,7 +122,7 @@ def parse_cells(cells: Sequence[str]) -> Array:
         return np.array([_BOOLEANS[cell] for cell in lowered])
     if all(_is_number(cell) for cell in lowered):
         return np.array([float("nan" if cell in _MISSING else cell) for cell in lowered])
-    return np.array(list(cells), "U")
+    return pack_texts(cells, where)
 
 
 def _is_number(cell: str) -> bool:
