@@ -400,6 +400,25 @@ def test_who_waited_finds_the_file_that_the_other_brought(world, place, monkeypa
     assert world.n_requests == 3
 
 
+# ---- a registry on a disk
+
+
+def a_device(path):
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, a_device])
+def test_a_part_beside_its_registry_that_is_not_a_file_is_refused_by_its_kind(
+    world, place, tmp_path, make
+):
+    make(tmp_path / "b.bin")
+    for name, data in (("a.bin", A), ("c.bin", C)):
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(DiskError, match=r"b\.bin is a (pipe|directory|device), not a file"):
+        memtools.fetch("thing", place, registries=[world.registry])
+    assert not (place / "thing.npz").exists()
+
+
 # ---- join
 
 

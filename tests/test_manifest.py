@@ -3,14 +3,17 @@
 import tomllib
 import urllib.parse
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from worlds import artifact
 
+import memtools
 from memtools.artifacts.manifest import builtin_registry, parse_registry, write_registry
 from memtools.artifacts.registry import Registry
 from memtools.errors import ConfigError
+from memtools.estimates.about import About
 
 GOOD = """\
 # a registry
@@ -468,6 +471,15 @@ def test_names_of_our_own_temporary_files_are_refused_with_their_line(name):
         text = text.replace('all = ["one", "two"]', f'all = ["one", "{name}"]')
         message, at = refusal(text.replace(f'"{name}"', '"one"', 1))
         assert (at, "temporary files" in message) == (line, True)
+
+
+def test_a_publication_cannot_be_named_like_our_own_temporary_files(tmp_path):
+    np.savez(tmp_path / "s.npz", scores=np.linspace(0, 1, 100), labels=np.arange(100) % 10)
+    about = About(dataset="mnist", order="official", direction="high = typical", definition="x")
+    for name in ("x.part", "x.lock"):
+        with pytest.raises(ConfigError, match="like the temporary files of memtools"):
+            memtools.publish(tmp_path / "s.npz", tmp_path / name, about=about)
+        assert not (tmp_path / name).exists()
 
 
 @pytest.mark.parametrize("name", ["apart", "x.parts", "part", "x.json", "lock", "x.npz"])
