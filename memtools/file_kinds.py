@@ -13,7 +13,7 @@ import os
 import stat
 from pathlib import Path
 
-from memtools.errors import DiskError
+from memtools.errors import DiskError, MemtoolsError
 from memtools.files import disk_errors
 
 _KINDS = (
@@ -34,18 +34,27 @@ def name_kind(mode: int) -> str:
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "")
 
 
-def require_regular(path: str | os.PathLike[str], *, hint: str = "") -> None:
-    """Raise DiskError if a path is missing, or is not a regular file; links are followed.
+def require_regular(
+    path: str | os.PathLike[str], *, error: type[MemtoolsError] = DiskError, hint: str = ""
+) -> None:
+    """Raise `error` unless a path is that of a regular file; links are followed.
 
     Args:
         path: What is to be read.
+        error: The class of the error.
         hint: What to do about it, in place of the usual words.
+
+    Raises:
+        DiskError: The path cannot be looked at.
     """
     where = Path(path)
     with disk_errors(where):
-        kind = name_kind(where.stat().st_mode)
+        try:
+            kind = name_kind(where.stat().st_mode)
+        except FileNotFoundError as missing:
+            raise error(f"{where} is missing", hint=hint or "check the path") from missing
     if kind:
-        raise DiskError(
+        raise error(
             f"{where} is {kind}, not a file",
             hint=hint or _HINTS.get(kind, "give the path of a file"),
         )

@@ -1,7 +1,7 @@
 """Memorization, influence and C-scores out of stores of runs.
 
-    estimates = estimate([RunStore.open(Path("runs"))])
-    estimates.save(Path("estimates.npz"))         # the published schema, with errors and counts
+    estimates = estimate("runs")                  # or RunStore.open("runs"), or several of them
+    estimates.save("estimates.npz")               # the published schema, with errors and counts
 
     mem_i     = P[right on i | i in the subset] - P[right on i | i held out]
     infl_ij   = P[right on j | i in the subset] - P[right on j | i held out]
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from memtools.arguments import checked
 from memtools.errors import ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates, ExampleIndex
@@ -31,19 +32,19 @@ from memtools.estimation.run_checks import examples_of as examples_of
 from memtools.estimation.run_checks import one_sweep as one_sweep
 from memtools.estimation.run_checks import unique_runs as unique_runs
 from memtools.estimation.statistics import Statistics
-from memtools.runs.store import RunStore, Sweep
+from memtools.runs.store import RunStore, Stores, Sweep, open_stores
 
 DEFINITION = "by class; standard errors by Agresti & Caffo, 95 % intervals by Newcombe;"
 PAPER = "Feldman & Zhang 2020, arXiv:2008.03703"
 
 
-def estimate(
-    stores: Sequence[RunStore], *, converged: float = CONVERGED, strict: bool = False
-) -> Estimates:
+@checked('memtools.estimate("runs")')
+def estimate(stores: Stores, *, converged: float = CONVERGED, strict: bool = False) -> Estimates:
     """Memorization and influence by class, with errors and counts, from runs of one sweep.
 
     Args:
-        stores: Of the same configuration and examples; a run that two of them have counts once.
+        stores: One or several, or their paths, of the same configuration and examples; a run that
+            two of them have counts once.
         converged: Runs whose training accuracy is below this share of the median run's are named
             in a warning, and in the doubt that goes with the estimates.
         strict: Refuse such runs, and runs that memorize nothing.
@@ -57,6 +58,8 @@ def estimate(
         RecordError: The runs cannot be right (memtools.runs.plausibility).
         SweepError: With `strict`, a run has not converged.
     """
+    stores = open_stores(stores)
+    stores = open_stores(stores)
     gate = Gate(stores, converged)
     sweep = stores[0].sweep
     outcomes = Outcomes.of(gate.watch(unique_runs(stores)), *_sizes(sweep))
@@ -95,16 +98,14 @@ def finish(statistics: Statistics, examples: ExampleIndex, about: About) -> Esti
     return Estimates(arrays, about)
 
 
-def c_scores(
-    stores: Sequence[RunStore], *, converged: float = CONVERGED, strict: bool = False
-) -> Scores:
+def c_scores(stores: Stores, *, converged: float = CONVERGED, strict: bool = False) -> Scores:
     """Consistency scores: held-out correctness, averaged over subset ratios, float32 [n_train].
 
     NaN for an example that was never held out at one of them. Source: Jiang et al. 2021,
     arXiv:2002.03206, sec. 2.
 
     Args:
-        stores: One or more for each ratio, of the same recipe.
+        stores: One or more for each ratio, or their paths, of the same recipe.
         converged: Runs whose training accuracy is below this share of the median run's, of the
             same ratio, are named in a warning and in the doubt that goes with the scores.
         strict: Refuse such runs.
@@ -117,6 +118,7 @@ def c_scores(
         RecordError: The runs of a ratio cannot be right.
         SweepError: With `strict`, a run has not converged.
     """
+    stores = open_stores(stores)
     by_ratio = _by_ratio(stores)
     rates, doubts, n_runs = [], [], 0
     for ratio, group in by_ratio.items():

@@ -1,6 +1,6 @@
 """The same difference for a number in place of right or wrong: probability, or margin.
 
-    estimates = estimate_means([RunStore.open(Path("runs"))], "probability")
+    estimates = estimate_means("runs", "probability")
 
     mean of the number over runs with i - mean over runs without i
 
@@ -25,7 +25,7 @@ from memtools.estimation.estimator import describe
 from memtools.estimation.run_checks import CONVERGED, Gate, unique_runs
 from memtools.estimation.statistics import Classes, classes_of
 from memtools.runs.record import RunRecord
-from memtools.runs.store import RunStore
+from memtools.runs.store import RunStore, Stores, open_stores
 
 Quantity = Literal["probability", "margin"]
 _SQUARES = 2.0**20  # squares are rounded to multiples of its inverse, so that sums stay exact
@@ -47,7 +47,7 @@ class Means:
 
 
 def estimate_means(
-    stores: Sequence[RunStore],
+    stores: Stores,
     quantity: Quantity,
     *,
     converged: float = CONVERGED,
@@ -56,7 +56,7 @@ def estimate_means(
     """Memorization and influence by class of a number that the records carry.
 
     Args:
-        stores: Of the same configuration and examples.
+        stores: As for `memtools.estimate`, of the same configuration and examples.
         quantity: Which of their numbers.
         converged: As for `memtools.estimate`.
         strict: As for `memtools.estimate`.
@@ -69,6 +69,7 @@ def estimate_means(
         RecordError: A number is NaN or infinite, or the runs cannot be right.
         SweepError: With `strict`, a run has not converged.
     """
+    stores = open_stores(stores)
     gate = Gate(stores, converged)
     sweep, classes = stores[0].sweep, classes_of(gate.examples)
     records = gate.watch(unique_runs(stores))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 import numpy as np
@@ -31,7 +31,7 @@ from memtools.estimation.estimator import describe, finish
 from memtools.estimation.run_checks import Gate, unique_runs
 from memtools.estimation.statistics import Statistics
 from memtools.progress import bars
-from memtools.runs.store import RunStore
+from memtools.runs.store import Stores, open_stores
 
 ROWS = 8192  # training examples of one piece of work
 _ROOM = 1 << 16  # pairs of one piece of work, at first
@@ -107,7 +107,7 @@ def scan(
 
 
 def high_influence(
-    stores: Sequence[RunStore],
+    stores: Stores,
     min_mem: float = MIN_MEM,
     min_infl: float = MIN_INFL,
     engine: Engine | None = None,
@@ -117,6 +117,7 @@ def high_influence(
     Feldman & Zhang (2020, sec. 3) look at pairs of one class; here every pair is looked at.
     engine: as for `scan`. Raises what `memtools.estimate` raises for runs that cannot be right.
     """
+    stores = open_stores(stores)
     gate = Gate(stores)
     sweep, examples = stores[0].sweep, gate.examples
     outcomes = Outcomes.of(gate.watch(unique_runs(stores)), sweep.n_train, sweep.n_test)

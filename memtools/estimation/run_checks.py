@@ -20,8 +20,8 @@ from memtools.runs.plausibility import (
     OutcomeCounts,
     missing_gap,
     require_plausible,
-    require_ratio,
 )
+from memtools.runs.ratios import require_ratio, uneven_ratio
 from memtools.runs.record import RunRecord
 from memtools.runs.store import RunStore, Sweep
 
@@ -116,6 +116,9 @@ class Gate:
         require_plausible(self.counts, self._where)
         require_ratio(self.counts, self._ratio, self._where)
         doubts = [self._unconverged(strict=strict)]
+        if uneven := uneven_ratio(self.counts, self._ratio):
+            _log.warning("%s: %s", self._where, uneven)
+            doubts.append(uneven)
         if gap := missing_gap(self.counts):
             if strict:
                 raise RecordError(

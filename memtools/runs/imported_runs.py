@@ -29,10 +29,11 @@ from memtools.runs.plausibility import (
     MIN_RUNS,
     OutcomeCounts,
     require_plausible,
-    require_ratio,
 )
+from memtools.runs.ratios import require_ratio
 from memtools.runs.record import RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
+from memtools.runs.sweep import driving
 
 _log = logging.getLogger("memtools.runs")
 
@@ -86,6 +87,7 @@ class Importer:
         self._counts: OutcomeCounts | None = None
         self._held: dict[str, tuple[int, Callable[[], Outcome]]] = {}
         self._known: dict[str, int] = {}  # runs of the store by digest
+        self._digests: dict[int, str] = {}  # of the store's runs and the new ones, by run id
         self._sources: dict[str, list[int]] = {}  # positions of the counted runs of each file
         self._sizes = (0, 0)
         self._n_double = 0
@@ -113,7 +115,8 @@ class Importer:
             source: The file that it is from, for messages.
 
         Raises:
-            RecordError: The run is of other examples than the first.
+            RecordError: The run is of other examples than the first, or another result of a run
+                that is there.
             ConfigError: The labels are of another number of examples.
         """
         if self._counts is None:
@@ -126,6 +129,11 @@ class Importer:
                 hint="records of one store are of one data set",
             )
         digest = outcome.to_record(self._config["source"]).digest
+        if not self._numbered and self._digests.setdefault(outcome.run_id, digest) != digest:
+            raise RecordError(
+                f"there are two different results of run {outcome.run_id} for {self._root}",
+                hint="which is right? take the other one away, or import it into another directory",
+            )
         if digest in self._held or self._known.get(digest, outcome.run_id) != outcome.run_id:
             self._n_double += 1
         if digest not in self._held and digest not in self._known:
@@ -142,8 +150,14 @@ class Importer:
             return
         self._check_parts(self._counts)
         require_plausible(self._counts, str(self._root))
-        if self._ratio is not None:
-            require_ratio(self._counts, self._ratio, str(self._root))
+        ratio = self._ratio
+        if ratio is None and self.store is not None:
+            ratio = self.store.sweep.ratio
+        if ratio is not None:
+            require_ratio(self._counts, ratio, str(self._root))
+            new = [position for positions in self._sources.values() for position in positions]
+            if new:
+                require_ratio(self._counts.of_runs(new), ratio, f"{self._root}, the new runs")
 
     def _check_parts(self, counts: OutcomeCounts) -> None:
         """Raise RecordError if the new runs, or those of a file of many, cannot be right alone.
@@ -158,7 +172,10 @@ class Importer:
                 require_plausible(counts.of_runs(positions), where)
 
     def publish(self) -> RunStore | None:
-        """Write the runs that were held, and return their store; None without any run."""
+        """Write the runs that were held, and return their store; None without any run.
+
+        Raises BusyError if another process drives the store.
+        """
         if self._counts is None:
             return None
         if self._n_double:
@@ -171,9 +188,10 @@ class Importer:
             ratio = self._counts.ratio if self._ratio is None else self._ratio
             sweep = self._sweep(ratio, self._sizes)
             self.store = RunStore.create(self._root, sweep, self._examples)
-        for run_id, again in self._numbers(self.store):
-            digest = self.store.sweep.digest
-            self.store.add(again().to_record(self._config["source"], run_id, digest))
+        with driving(self.store):
+            for run_id, again in self._numbers(self.store):
+                digest = self.store.sweep.digest
+                self.store.add(again().to_record(self._config["source"], run_id, digest))
         return self.store
 
     def _begin(self, outcome: Outcome) -> OutcomeCounts:
@@ -189,6 +207,7 @@ class Importer:
             self.store = RunStore.create(self._root, own, self._examples)
             for record in counts.watch(self.store):
                 self._known[record.digest] = record.spec.run_id
+                self._digests[record.spec.run_id] = record.digest
             counts.n_stored = counts.n_runs
         return counts
 

@@ -39,7 +39,6 @@ from memtools.runs.run_sample import RunSample
 INVERTED_Z = -6.0  # of the store; a fair store reaches it once in 10^9
 INVERTED_GAP = -0.005  # smaller differences are no danger to estimates
 RECORD_Z, RECORD_GAP = -10.0, -0.2  # of one record: a subset may be easier than the rest
-RATIO_TOLERANCE = 0.02
 SEEN_GAP = 0.02  # a gap that should be seen before its absence is worth a word
 MIN_RUNS, MIN_EXAMPLES = 16, 100  # for the spread: smaller stores give no verdict
 SPREAD_Z = (-4.5, 3.0)  # where chance alone puts the spread
@@ -208,24 +207,6 @@ def require_plausible(counts: OutcomeCounts, where: str) -> None:
                 hint="evaluate without shuffling, or put each outcome at the place of its example",
             )
     require_alike(counts.sample, where, counts.name_runs)
-
-
-def require_ratio(counts: OutcomeCounts, ratio: float, where: str) -> None:
-    """Raise RecordError if the subsets hold another share of the examples than they should.
-
-    Args:
-        counts: Of all runs.
-        ratio: The share that the sweep, or the name of a directory, gives.
-        where: What the runs are called in the message.
-    """
-    found = counts.ratio
-    widest = max(found * (1 - found), ratio * (1 - ratio))
-    tolerance = RATIO_TOLERANCE + 5 * np.sqrt(widest / max(len(counts.n_in), 1))
-    if abs(found - ratio) > tolerance:  # independent draws differ; a wrong ratio differs more
-        raise RecordError(
-            f"{where}: the masks hold {found:.1%} of the training examples, the ratio is {ratio:g}",
-            hint="put the runs under the ratio that their subsets have",
-        )
 
 
 def require_plausible_record(record: RunRecord, where: str) -> None:

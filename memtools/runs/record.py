@@ -20,8 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.documents import PARSE_ERRORS, describe
 from memtools.errors import RecordError, SchemaError
 from memtools.estimates.npz import Array, Npz, write_npz
+from memtools.file_kinds import name_kind
+from memtools.files import disk_errors
 
 Bits = NDArray[np.bool_]
 BITS = ("mask", "train_correct", "test_correct")
@@ -110,8 +113,14 @@ class RunRecord:
         return _sha256(_packed(self))
 
 
-def write(record: RunRecord, path: Path) -> None:
-    """Write a record as an npz, whole or not at all; its checksum is in it."""
+def write(record: RunRecord, path: Path, *, once: bool = False) -> None:
+    """Write a record as an npz, whole or not at all; its checksum is in it.
+
+    Args:
+        record: The run.
+        path: Of the file.
+        once: Never replace: DiskError, from FileExistsError, if the name is taken.
+    """
     arrays = _packed(record)
     about = {
         "spec": dataclasses.asdict(record.spec),
@@ -121,11 +130,15 @@ def write(record: RunRecord, path: Path) -> None:
         "sha256": _sha256(arrays),
     }
     arrays["about"] = np.array(json.dumps(about, allow_nan=False, sort_keys=True))
-    write_npz(path, arrays)
+    write_npz(path, arrays, once=once, ours=True)
 
 
 def read(path: Path) -> RunRecord:
-    """The record of a file; RecordError if it is damaged, cut, or something else."""
+    """Return the record of a file; RecordError if it is damaged, cut, or something else."""
+    with disk_errors(path):
+        kind = name_kind(path.stat().st_mode)
+    if kind:
+        raise RecordError(f"{path} is {kind}, not a record", hint=_HINT)
     try:
         with Npz(path) as npz:
             arrays = {name: npz[name] for name in (*BITS, *SCORES) if name in npz}
@@ -134,15 +147,20 @@ def read(path: Path) -> RunRecord:
             raise RecordError(f"{path}: its checksum does not hold", hint=_HINT)
         n_train, n_test = about["n_train"], about["n_test"]
         lengths = {"mask": n_train, "train_correct": n_train, "test_correct": n_test}
-        bits = {
-            name: np.unpackbits(arrays.pop(name), count=n).view(np.bool_)
-            for name, n in lengths.items()
-        }
-        return RunRecord(RunSpec(**about["spec"]), **bits, **arrays, facts=about["facts"])
-    except (SchemaError, KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"{path} is no whole record: {error}", hint=_HINT) from error
+        bits = {name: _unpacked(arrays.pop(name), n, name) for name, n in lengths.items()}
+        for name, scores in arrays.items():
+            if scores.dtype != np.float16:
+                raise TypeError(f"{name} is {scores.dtype}, not float16")
+        spec = RunSpec(**about["spec"])
+        if type(spec.run_id) is not int or not isinstance(spec.config, str):
+            raise TypeError(f"its run is {spec.run_id!r:.40}, of the sweep {spec.config!r:.40}")
+        return RunRecord(spec, **bits, **arrays, facts=dict(about["facts"]))
+    except _DAMAGE as error:
+        why = describe(error).removeprefix(f"{path}: ")
+        raise RecordError(f"{path} is not a whole record: {why}", hint=_HINT) from error
 
 
+_DAMAGE: tuple[type[Exception], ...] = (SchemaError, *PARSE_ERRORS)
 _HINT = "take it away and run that run again"
 
 
@@ -153,6 +171,13 @@ def _packed(record: RunRecord) -> dict[str, Array]:
         if (scores := getattr(record, name)) is not None:
             arrays[name] = scores.astype(np.float16, copy=False)
     return arrays
+
+
+def _unpacked(packed: Array, n: int, name: str) -> Bits:
+    """Return bool [n]; memory is taken only for the bits that are there."""
+    if type(n) is not int or packed.dtype != np.uint8 or packed.shape != (-(-n // 8),):
+        raise ValueError(f"{name} has {packed.dtype} {packed.shape} for {n!r:.20} examples")
+    return np.unpackbits(packed, count=n).view(np.bool_)
 
 
 def _mean(correct: Bits) -> float:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 
-from memtools.runs.store import RunStore
+from memtools.runs.store import Damaged, RunStore
 from memtools.runs.sweep import ASKED, asked, driven, given_out
 
 
@@ -25,16 +26,19 @@ class Spread:
     most: float
 
     @classmethod
-    def of(cls, values: list[float]) -> Self | None:
-        """None of nothing."""
-        known = np.array(values)[np.isfinite(values)] if values else np.zeros(0)
+    def of(cls, values: Sequence[float]) -> Self | None:
+        """Return that of the values that are finite; None if there are none."""
+        known = np.array(values, np.float64)
+        known = known[np.isfinite(known)]
         return cls(*np.quantile(known, [0, 0.5, 1]).tolist()) if len(known) else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """n_done, n_failed, n_missing: runs of those that were ever asked for; failed ones are missing.
+    """How far the runs of a store are.
 
+    n_done, n_failed, n_missing: runs of those that were ever asked for; failed ones are missing.
+    n_damaged: records that cannot be used; the next process that drives the store sets them aside.
     n_running: of the missing ones, those that are given out to be trained. driven: whether a
     process works on it now. runs_per_hour: since its driver was started; None before the first
     record. hours_left: at that pace. inside, outside, test: accuracies of the runs.
@@ -43,6 +47,7 @@ class Status:
     n_done: int
     n_failed: int
     n_missing: int
+    n_damaged: int
     n_running: int
     driven: bool
     runs_per_hour: float | None
@@ -54,23 +59,35 @@ class Status:
 
     @classmethod
     def of(cls, store: RunStore) -> Self:
-        """Of a store as it is now; it may be worked on meanwhile."""
-        records = list(store)  # first, for one that is damaged does not stay
-        done = {record.spec.run_id for record in records}
-        missing = asked(store) - done
+        """Return the status of a store as it is now; it may be worked on meanwhile.
+
+        Raises RecordError for notes that are damaged, or if most records are of another sweep.
+        """
+        done: set[int] = set()
+        accuracies: list[tuple[float, float, float]] = []
+        n_damaged = 0
+        for each in store.scan():
+            if isinstance(each, Damaged):
+                n_damaged += 1
+                continue
+            done.add(each.spec.run_id)
+            accuracies.append((each.accuracy_in, each.accuracy_out, each.test_accuracy))
+        missing = asked(store).without(done)
         pace = _pace(store, done)
         failures = {run: why for run, why in store.failures().items() if run not in done}
+        inside, outside, test = zip(*accuracies, strict=True) if accuracies else ((), (), ())
         return cls(
             n_done=len(done),
             n_failed=len(failures),
             n_missing=len(missing),
-            n_running=len(given_out(store) & missing),
+            n_damaged=n_damaged,
+            n_running=sum(run_id in missing for run_id in given_out(store)),
             driven=driven(store),
             runs_per_hour=pace,
             hours_left=len(missing) / pace if pace else None,
-            inside=Spread.of([record.accuracy_in for record in records]),
-            outside=Spread.of([record.accuracy_out for record in records]),
-            test=Spread.of([record.test_accuracy for record in records]),
+            inside=Spread.of(inside),
+            outside=Spread.of(outside),
+            test=Spread.of(test),
             failures=failures,
         )
 

@@ -2,7 +2,8 @@
 
 store = RunStore.create(Path("runs"), sweep, examples)
 store.add(record)                        # write-once
-for record in store: ...                 # what is damaged or foreign is set aside, and said
+for record in store: ...                 # one that is damaged is left out, with a warning
+store.set_damaged_aside()                # only by a process that holds the lock of the store
 
 runs/
 sweep.toml          the resolved configuration; another one is refused
@@ -14,80 +15,44 @@ quarantine/         records that were damaged or of another sweep; never average
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 import os
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import tomli_w
-
-from memtools.errors import BusyError, ConfigError, RecordError
+from memtools.documents import read_json
+from memtools.errors import BusyError, ConfigError, DiskError, RecordError
 from memtools.estimates.about import About
-from memtools.estimates.model import ExampleIndex, as_text
-from memtools.estimates.npz import Npz, write_npz
-from memtools.files import disk_errors, fsync_directory, write_atomically
+from memtools.estimates.model import ExampleIndex
+from memtools.files import disk_errors, write_atomically
 from memtools.runs.example_checks import check_examples, check_same_examples
+from memtools.runs.examples_file import read_examples, write_examples
 from memtools.runs.plausibility import require_plausible_record
+from memtools.runs.quarantine import move_aside
 from memtools.runs.record import RunRecord, read, write
+from memtools.runs.sweep_file import Sweep as Sweep
+from memtools.runs.sweep_file import read_sweep
 
 _log = logging.getLogger("memtools.runs")
-_EXAMPLES = {  # in examples.npz, under their published names
-    "labels": "tr_labels",
-    "filenames": "tr_filenames",
-    "test_labels": "tt_labels",
-    "test_filenames": "tt_filenames",
-}
+_RECORD = re.compile(r"(?:\d{6}|[1-9]\d{6,11})\.npz", re.ASCII)
+_warned: set[tuple[Path, str]] = set()  # records of which a warning has been given
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
-    """What all runs of a store have in common.
+class Damaged:
+    """A record that cannot be used: of which run, and why."""
 
-    dataset, order: as in About. ratio: share of the training examples in a subset. n_train,
-    n_test: examples. definition: the architecture and recipe in a few words. config: the
-    resolved configuration, TOML values; whatever decides a run's result belongs into it.
-    """
+    run_id: int
+    error: RecordError
 
-    dataset: str
-    order: str
-    ratio: float
-    n_train: int
-    n_test: int
-    definition: str = ""
-    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    @property
-    def digest(self) -> str:
-        """sha256 of all of it, hex: records carry it."""
-        return hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode()).hexdigest()
-
-    def without_ratio(self) -> Sweep:
-        """Return the same recipe with a ratio of 0, also in the configuration."""
-        config = {key: value for key, value in self.config.items() if key != "ratio"}
-        return dataclasses.replace(self, ratio=0.0, config=config)
-
-    def _facts(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "config": dict(self.config)}
-
-    def to_toml(self) -> str:
-        """The content of sweep.toml."""
-        return tomli_w.dumps({"format": 1, **self._facts()})
-
-    @classmethod
-    def from_toml(cls, text: str, path: Path) -> Self:
-        """From the content of sweep.toml; ConfigError if it is no such file."""
-        try:
-            document = tomllib.loads(text)
-            if document.pop("format") != 1:
-                raise ConfigError(f"{path} is of a later format", hint="update memtools")
-            return cls(**document)
-        except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path} is damaged: {error}", hint="restore it") from error
+class _ForeignError(RecordError):
+    """A record of another sweep, or of other sizes, than sweep.toml says."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,55 +64,63 @@ class RunStore:
     examples: ExampleIndex
 
     @classmethod
-    def create(cls, root: Path, sweep: Sweep, examples: ExampleIndex) -> Self:
-        """The store of a directory, begun if it is new.
+    def create(cls, root: str | os.PathLike[str], sweep: Sweep, examples: ExampleIndex) -> Self:
+        """Return the store of a directory, begun if it is new.
 
         Raises ConfigError if it holds another sweep, or other labels or names than those given.
         """
+        root = Path(root)
         check_examples(examples, sweep.n_train, sweep.n_test, str(root))
-        if (root / "sweep.toml").exists():
-            store = cls.open(root)
-            if store.sweep != sweep:
+        if os.path.lexists(root / "sweep.toml"):
+            there = read_sweep(root / "sweep.toml")
+            if there != sweep:
                 raise ConfigError(
-                    f"{root} holds runs of another sweep: {_difference(store.sweep, sweep)}",
+                    f"{root} holds runs of another sweep: {there.difference(sweep)}",
                     hint="choose another directory, or the configuration in its sweep.toml",
                 )
+            if not os.path.lexists(root / "examples.npz"):
+                _log.warning("%s was missing, and is written anew", root / "examples.npz")
+                write_examples(root / "examples.npz", examples)
+            store = cls.open(root)
             store.require_examples(examples)
             return store
         with disk_errors(root):
             for directory in ("records", "failed", "quarantine"):
                 (root / directory).mkdir(parents=True, exist_ok=True)
-            write_npz(root / "examples.npz", examples.arrays)
-            write_atomically(root / "sweep.toml", sweep.to_toml().encode())
+            write_examples(root / "examples.npz", examples)
+            write_atomically(root / "sweep.toml", sweep.to_toml().encode(), ours=True)
         return cls.open(root)
 
     @classmethod
-    def open(cls, root: Path) -> Self:
-        """The store of a directory; ConfigError if there is none."""
-        path = root / "sweep.toml"
-        if not path.is_file():
+    def open(cls, root: str | os.PathLike[str]) -> Self:
+        """Return the store of a directory.
+
+        Raises:
+            ConfigError: There is none, or its sweep.toml is damaged.
+            RecordError: Its examples.npz is missing or damaged.
+        """
+        root = Path(root)
+        if not os.path.lexists(root / "sweep.toml"):
             raise ConfigError(
-                f"{root} holds no sweep.toml: it is no store of runs",
+                f"{root} holds no sweep.toml: it is not a store of runs",
                 hint="memtools train or memtools import makes one",
             )
-        with disk_errors(path):
-            sweep = Sweep.from_toml(path.read_text("utf-8"), path)
-        with Npz(root / "examples.npz") as arrays:
-            columns = {field: arrays.get(name) for field, name in _EXAMPLES.items()}
-        columns["filenames"] = as_text(columns["filenames"])
-        columns["test_filenames"] = as_text(columns["test_filenames"])
+        sweep = read_sweep(root / "sweep.toml")
         about = About(dataset=sweep.dataset, order=sweep.order, source=str(root))
-        return cls(root, sweep, ExampleIndex(about, **columns))
+        examples = read_examples(root / "examples.npz", about)
+        check_examples(examples, sweep.n_train, sweep.n_test, str(root / "examples.npz"))
+        return cls(root, sweep, examples)
 
     def path(self, run_id: int) -> Path:
         """Where the record of a run is, or will be."""
         return self.root / "records" / f"{run_id:06d}.npz"
 
     def run_ids(self) -> list[int]:
-        """The finished runs, ascending."""
-        with disk_errors(self.root):
-            found = list((self.root / "records").glob("*.npz"))
-        return sorted(int(path.stem) for path in found if path.stem.isdigit())
+        """Return the finished runs, ascending."""
+        with disk_errors(self.root / "records"), contextlib.suppress(FileNotFoundError):
+            names = [path.name for path in (self.root / "records").iterdir()]
+            return sorted(int(name[:-4]) for name in names if _RECORD.fullmatch(name))
+        return []
 
     def add(self, record: RunRecord) -> None:
         """Publish a record. Once: the same again is nothing, another one is refused.
@@ -158,35 +131,45 @@ class RunStore:
         """
         self._require_ours(record)
         require_plausible_record(record, str(self.root))
-        path = self.path(record.spec.run_id)
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.part")
-        with disk_errors(path):
-            try:
-                write(record, temporary)
-                os.link(temporary, path)  # fails where a rename would replace
-                fsync_directory(path.parent)
-            except FileExistsError:
-                if self.read(record.spec.run_id).digest != record.digest:
-                    raise BusyError(
-                        f"{path} holds another result of run {record.spec.run_id}",
-                        hint="two drivers write to this store: stop one of them",
-                    ) from None
-            finally:
-                temporary.unlink(missing_ok=True)
-        (self.root / "failed" / f"{record.spec.run_id}.json").unlink(missing_ok=True)
+        run_id = record.spec.run_id
+        path = self.path(run_id)
+        try:
+            write(record, path, once=True)
+        except DiskError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+            if self.read(run_id).digest != record.digest:
+                raise BusyError(
+                    f"{path} holds another result of run {run_id}",
+                    hint="two drivers write to this store: stop one of them",
+                ) from None
+        note = self.root / "failed" / f"{run_id}.json"
+        with disk_errors(note):
+            note.unlink(missing_ok=True)
 
     def fail(self, run_id: int, reason: str, **facts: Any) -> None:
         """Note that a run failed, and why; it counts nowhere."""
         content = json.dumps({"run_id": run_id, "reason": reason, **facts}, indent=1)
         path = self.root / "failed" / f"{run_id}.json"
         with disk_errors(path):
-            write_atomically(path, content.encode())
+            write_atomically(path, content.encode(), ours=True)
 
     def failures(self) -> dict[int, str]:
-        """Why each failed run failed."""
-        with disk_errors(self.root):
-            found = [json.loads(path.read_text()) for path in (self.root / "failed").glob("*.json")]
-        return {each["run_id"]: each["reason"] for each in found}
+        """Return why each failed run failed; RecordError for a note that is damaged."""
+        with disk_errors(self.root / "failed"):
+            paths = sorted((self.root / "failed").glob("*.json"))
+        hint = "remove it: the run is trained again all the same"
+        found = {}
+        for path in paths:
+            note = read_json(path, error=RecordError, hint=hint)
+            if not (
+                isinstance(note, dict)
+                and type(note.get("run_id")) is int
+                and isinstance(note.get("reason"), str)
+            ):
+                raise RecordError(f"{path} does not say which run failed, and why", hint=hint)
+            found[note["run_id"]] = note["reason"]
+        return found
 
     def read(self, run_id: int) -> RunRecord:
         """The record of a run; RecordError if it is damaged or of another sweep."""
@@ -199,13 +182,53 @@ class RunStore:
             )
         return record
 
-    def __iter__(self) -> Iterator[RunRecord]:
-        """All whole records, ascending; others go to quarantine, with a warning."""
-        for run_id in self.run_ids():
+    def scan(self) -> Iterator[RunRecord | Damaged]:
+        """Yield each record, ascending, or why it cannot be used; nothing is moved.
+
+        Raises RecordError if most records are not of the sweep in sweep.toml: then that file is
+        the suspect.
+        """
+        run_ids, n_foreign = self.run_ids(), 0
+        for run_id in run_ids:
             try:
                 yield self.read(run_id)
             except RecordError as error:
-                self._set_aside(run_id, error)
+                n_foreign += isinstance(error, _ForeignError)
+                if n_foreign > max(1, len(run_ids) / 2):
+                    raise RecordError(
+                        f"most records in {self.root} do not agree with its sweep.toml: {error}",
+                        hint="sweep.toml was edited, or is that of another store: restore it;"
+                        " no record was moved",
+                    ) from error
+                yield Damaged(run_id, error)
+            except DiskError:
+                if os.path.lexists(self.path(run_id)):
+                    raise  # else a driver has set it aside meanwhile
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        """Yield all whole records, ascending; one that is damaged is left out, with a warning.
+
+        Raises what `scan` raises.
+        """
+        for each in self.scan():
+            if isinstance(each, RunRecord):
+                yield each
+            elif (key := (self.path(each.run_id), str(each.error))) not in _warned:
+                _warned.add(key)
+                _log.warning("run %d of %s is left out: %s", each.run_id, self.root, each.error)
+
+    def set_damaged_aside(self) -> int:
+        """Move records that cannot be used to quarantine/, with a warning; return how many.
+
+        Only for a process that holds the lock of the store, and trains those runs again. Nothing
+        is moved if `scan` raises, and nothing in quarantine/ is replaced.
+        """
+        damaged = [each for each in self.scan() if isinstance(each, Damaged)]
+        for each in damaged:
+            path = self.path(each.run_id)
+            place = move_aside(path, self.root / "quarantine")
+            _log.warning("run %d is set aside as %s: %s", each.run_id, place, each.error)
+        return len(damaged)
 
     def __len__(self) -> int:
         return len(self.run_ids())
@@ -232,7 +255,7 @@ class RunStore:
         )
         if ours != theirs:
             raise ConfigError(
-                f"{other.root} holds runs of another sweep: {_difference(ours, theirs)}",
+                f"{other.root} holds runs of another sweep: {ours.difference(theirs)}",
                 hint="only runs of one configuration belong together",
             )
         check_same_examples(self.examples, other.examples, str(self.root))
@@ -249,38 +272,39 @@ class RunStore:
     def _require_ours(self, record: RunRecord) -> None:
         run = f"run {record.spec.run_id}"
         if record.spec.config != self.sweep.digest:
-            raise RecordError(f"{run} is of another sweep than {self.root}", hint="see sweep.toml")
+            raise _ForeignError(
+                f"{run} is of another sweep than {self.root}", hint="see sweep.toml"
+            )
         sizes, wanted = (
             (len(record.mask), len(record.test_correct)),
             (self.sweep.n_train, self.sweep.n_test),
         )
         if sizes != wanted:
-            raise RecordError(
+            raise _ForeignError(
                 f"{run} speaks of {sizes} training and test examples, the store of {wanted}",
                 hint="records of one store are of one data set",
             )
 
-    def _set_aside(self, run_id: int, error: RecordError) -> None:
-        path = self.path(run_id)
-        with disk_errors(path):
-            os.replace(path, self.root / "quarantine" / path.name)
-        _log.warning("run %d is set aside in %s: %s", run_id, self.root / "quarantine", error)
 
+def open_stores(what: Stores) -> list[RunStore]:
+    """Return stores, opened: of a directory, of several, or those that are given.
 
-def _difference(here: Sweep, there: Sweep) -> str:
-    """The first thing that differs, in words."""
-    ours, theirs = ({**s._facts(), **s.config} for s in (here, there))
-    for key in sorted(ours.keys() | theirs.keys()):
-        if key != "config" and ours.get(key) != theirs.get(key):
-            return f"{key} is {ours.get(key)!r} there, {theirs.get(key)!r} here"
-    return "its configuration"
-
-
-def open_stores(directories: Sequence[Path]) -> list[RunStore]:
-    """The stores of some directories; one that is none itself stands for the stores in it."""
-    stores = []
-    for root in directories:
+    Args:
+        what: A store, the path of one, or of a directory of stores, or a sequence of all these.
+    """
+    if isinstance(what, (str, os.PathLike, RunStore)):
+        what = [what]
+    stores: list[RunStore] = []
+    for each in what:
+        if isinstance(each, RunStore):
+            stores.append(each)
+            continue
+        root = Path(each)
         inside = sorted(path.parent for path in root.glob("*/sweep.toml"))
-        one = (root / "sweep.toml").exists() or not inside
-        stores += [RunStore.open(root)] if one else [RunStore.open(each) for each in inside]
+        one = os.path.lexists(root / "sweep.toml") or not inside
+        stores += [RunStore.open(root)] if one else [RunStore.open(found) for found in inside]
     return stores
+
+
+Stores = RunStore | str | os.PathLike[str] | Sequence[RunStore | str | os.PathLike[str]]
+"""A store, or the path of one, or several; see `open_stores`."""

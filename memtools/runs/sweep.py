@@ -17,12 +17,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
+from memtools.documents import read_json
 from memtools.engines import Answers, Lost, outcomes
-from memtools.errors import BusyError, ConfigError, DiskError
-from memtools.files import disk_errors, locked, write_atomically
+from memtools.errors import BusyError, ConfigError, DiskError, RecordError
+from memtools.files import disk_errors, locked, remove_orphans, write_atomically
 from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord
+from memtools.runs.run_ids import RunIds
+from memtools.runs.run_ids import parse_runs as parse_runs
 from memtools.runs.store import RunStore
 
 _log = logging.getLogger("memtools.runs")
@@ -37,7 +41,7 @@ ASKED, _OUT = "asked.json", ".out.json"
 
 def run_missing(
     store: RunStore,
-    run_ids: Sequence[int],
+    run_ids: Iterable[int],
     train: Train,
     *,
     group: int = 1,
@@ -45,27 +49,34 @@ def run_missing(
     attempts: int | None = None,
     wait: bool = False,
 ) -> dict[int, str]:
-    """Train the runs that are not there; why each of those failed that did.
+    """Train the runs that are not there; return why each of those failed that did.
 
-    train: from run ids to their records or failures; with workers it must pickle. group: runs
-    that are trained at a time. attempts: how often a group is tried whose training raises or whose
-    worker dies, before its runs have failed and the others go on; None: the first error ends it.
-    wait: for another process that drives the store, instead of raising.
+    Records that are damaged are set aside first, and their runs trained again.
 
-    Raises BusyError if another process drives the store; whatever training raises, without
-    `attempts`; ConfigError and DiskError always. Every finished run is kept.
+    Args:
+        store: Where the runs go; nobody else drives it meanwhile.
+        run_ids: Which runs it is to have: RunIds, a range, or any others.
+        train: From run ids to their records or failures; with workers it must pickle.
+        group: Runs that are trained at a time.
+        engine: Where groups are trained.
+        attempts: How often a group is tried whose training raises or whose worker dies, before
+            its runs have failed and the others go on; None: the first error ends it.
+        wait: Wait for another process that drives the store, instead of raising.
+
+    Raises:
+        BusyError: Another process drives the store.
+        RecordError: Most records are not of the sweep in sweep.toml, or a note is damaged.
+        ConfigError, DiskError: From training, always; without `attempts`, whatever it raises.
+            Every finished run is kept.
     """
-    with (
-        locked(store.root / _LOCK, wait=wait, waiting=lambda: _log.warning(_WAITING)),
-        bars("runs") as show,
-    ):
-        note_asked(store, run_ids)
-        there = set(store.run_ids())
-        missing = [run_id for run_id in run_ids if run_id not in there]
-        done, note = len(run_ids) - len(missing), ""
-        show("training", done, len(run_ids))
+    wanted = RunIds.of(run_ids)
+    with driving(store, wait=wait), bars("runs") as show:
+        note_asked(store, wanted)
+        missing = wanted.without(store.run_ids())
+        n_done, note = len(wanted) - len(missing), ""
+        show("training", n_done, len(wanted))
         failed: dict[int, str] = {}
-        left = [tuple(missing[start : start + group]) for start in range(0, len(missing), group)]
+        left: Iterable[Sequence[int]] = missing.groups(group)
         for tries in itertools.count(1):
             again = []
             with contextlib.closing(_trained(store, train, left, engine)) as found:
@@ -79,11 +90,25 @@ def run_missing(
                         results = [Failure(run_id, str(results.error), -1) for run_id in run_group]
                     for result in results:
                         note = _kept(store, result, failed) or note
-                    done += len(results)
-                    show("training", done, len(run_ids), note)
+                    n_done += len(results)
+                    show("training", n_done, len(wanted), note)
             if not (left := again):
                 return failed
     raise AssertionError  # pragma: no cover - the loop has no other end
+
+
+@contextlib.contextmanager
+def driving(store: RunStore, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a store, and first clear away what dead or faulty writers have left.
+
+    Raises:
+        BusyError: Another process drives the store, and `wait` is false.
+        RecordError: Most records are not of the sweep in sweep.toml.
+    """
+    with locked(store.root / _LOCK, wait=wait, waiting=lambda: _log.warning(_WAITING)):
+        remove_orphans(store.root / "records")
+        store.set_damaged_aside()
+        yield
 
 
 def _kept(store: RunStore, result: RunRecord | Failure, failed: dict[int, str]) -> str:
@@ -120,41 +145,51 @@ def _trained(
 
 
 def _note_out(store: RunStore, run_ids: set[int]) -> None:
-    """Whole at any instant, but not durable, and perhaps not there: nothing relies on it."""
-    path = store.root / _OUT
-    temporary = path.with_suffix(".tmp")
-    with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps(sorted(run_ids)), "utf-8")
-        os.replace(temporary, path)
+    """Write which runs are given out; where that fails it is not there, and nothing relies on it.
+
+    Written whole, so that a reader finds the old content or the new.
+    """
+    with contextlib.suppress(OSError, DiskError):
+        write_atomically(
+            store.root / _OUT, json.dumps(RunIds.of(run_ids).to_list()).encode(), ours=True
+        )
 
 
-def given_out(store: RunStore) -> set[int]:
-    """The runs that are being trained now, or wait for that where they will be."""
-    with contextlib.suppress(OSError):
-        if driven(store):
-            return set(json.loads((store.root / _OUT).read_text("utf-8")))
-    return set()
+def given_out(store: RunStore) -> RunIds:
+    """Return the runs that are being trained now, or wait for that where they will be."""
+    if driven(store) and os.path.lexists(path := store.root / _OUT):
+        with contextlib.suppress(DiskError):  # its driver has just finished
+            return _read_runs(path, hint="remove it: the process that drives the store writes it")
+    return RunIds()
 
 
-def note_asked(store: RunStore, run_ids: Sequence[int]) -> None:
+def note_asked(store: RunStore, run_ids: Iterable[int]) -> None:
     """Remember which runs the store is to have: those of before, and these."""
     path = store.root / ASKED
-    document = json.dumps(sorted(set(run_ids) | asked(store)))
+    document = json.dumps((RunIds.of(run_ids) | asked(store)).to_list())
     with disk_errors(path):
-        write_atomically(path, document.encode())
+        write_atomically(path, document.encode(), ours=True)
 
 
-def asked(store: RunStore) -> set[int]:
-    """The runs that were ever asked of the store."""
+def asked(store: RunStore) -> RunIds:
+    """Return the runs that were ever asked of the store; RecordError if its note is damaged."""
     path = store.root / ASKED
-    if not path.exists():
-        return set()
-    with disk_errors(path):
-        return set(json.loads(path.read_text("utf-8")))
+    if not os.path.lexists(path):
+        return RunIds()
+    return _read_runs(path, hint="remove it: memtools train and sweep run note anew what is asked")
+
+
+def _read_runs(path: Path, *, hint: str) -> RunIds:
+    """Return the runs of a JSON file: ranges, or the numbers that earlier versions wrote."""
+    document = read_json(path, error=RecordError, hint=hint)
+    try:
+        return RunIds.from_list(document)
+    except ValueError as error:
+        raise RecordError(f"{path} is damaged: {error}", hint=hint) from error
 
 
 def driven(store: RunStore) -> bool:
-    """Whether a process drives the store now."""
+    """Return whether a process drives the store now."""
     if not (store.root / _LOCK).exists():
         return False
     try:  # it may be left over from one that was killed
@@ -162,6 +197,8 @@ def driven(store: RunStore) -> bool:
             return False
     except BusyError:
         return True
+    except DiskError:  # of a store that cannot be written to
+        return False
 
 
 def _require_survivable(error: Exception, attempts: int | None) -> None:
@@ -171,20 +208,3 @@ def _require_survivable(error: Exception, attempts: int | None) -> None:
 
 
 _WAITING = "another process drives this store; waiting until it has finished"
-
-
-def parse_runs(text: str) -> list[int]:
-    """`7`, `0:64`, `0,17,123` and their mixtures, ascending; ConfigError for anything else."""
-    found: set[int] = set()
-    try:
-        for part in text.split(","):
-            start, colon, stop = part.partition(":")
-            if colon:
-                found |= set(range(int(start or 0), int(stop)))
-            else:
-                found.add(int(part))
-    except ValueError:
-        found = set()
-    if not found or min(found) < 0:
-        raise ConfigError(f"{text!r} names no runs", hint="write 7, or 0:64, or 0,17,123")
-    return sorted(found)

@@ -16,8 +16,8 @@ from memtools.runs.plausibility import (
     check_order,
     missing_gap,
     require_plausible,
-    require_ratio,
 )
+from memtools.runs.ratios import require_ratio
 from memtools.runs.store import RunStore, Sweep
 
 

@@ -1,19 +1,27 @@
 """A directory of runs: write-once, of one sweep, and nothing damaged is averaged."""
 
 import dataclasses
-import logging
+import errno
+import functools
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from memtools.errors import BusyError, ConfigError, RecordError
+from memtools.errors import BusyError, ConfigError, DiskError, RecordError
+from memtools.estimates.npz import write_npz
+from memtools.estimation.estimator import estimate
+from memtools.files import locked
+from memtools.runs.status import Status
 from memtools.runs.store import RunStore, open_stores
+from memtools.runs.sweep import run_missing
 
 
 def test_records_come_back_in_order(store, run):
@@ -56,20 +64,204 @@ def test_a_run_of_another_sweep_is_refused(store, run, sweep):
     assert len(store) == 0
 
 
-def test_what_is_damaged_or_misnamed_is_set_aside_and_said(store, run, caplog):
-    for run_id in range(4):
-        store.add(run(run_id))
+def damage(store):
+    """Cut one record, and give another one the name of a third run."""
     store.path(1).write_bytes(store.path(1).read_bytes()[:-50])
     os.rename(store.path(2), store.path(9))
-    with caplog.at_level(logging.WARNING, logger="memtools.runs"):
-        assert [record.spec.run_id for record in store] == [0, 3]
+
+
+def listing(root):
+    return {path.relative_to(root): path.lstat().st_mtime_ns for path in root.rglob("*")}
+
+
+def test_reading_leaves_out_what_is_damaged_and_moves_nothing(store, run, caplog):
+    for run_id in range(5):
+        store.add(run(run_id))
+    damage(store)
+    before = listing(store.root)
+    for _ in range(2):
+        assert [record.spec.run_id for record in store] == [0, 3, 4]
+    assert len(caplog.records) == 2  # once for each record, however often it is read
+    assert "run 1 of" in caplog.text and "000001.npz is not a whole record" in caplog.text
+    assert "is the record of run 2" in caplog.text
+    assert listing(store.root) == before
+
+
+def test_the_driver_sets_aside_what_is_damaged_and_replaces_nothing(store, run, caplog):
+    for run_id in range(5):
+        store.add(run(run_id))
+    damage(store)
+    taken = store.root / "quarantine" / "000001.npz"
+    taken.write_text("of another day")
+    (store.root / "quarantine" / "000001.1.npz").symlink_to("nowhere")
+    cut = store.path(1).read_bytes()
+    assert store.set_damaged_aside() == 2 and store.run_ids() == [0, 3, 4]
+    assert taken.read_text() == "of another day"
+    assert (store.root / "quarantine" / "000001.2.npz").read_bytes() == cut
     assert "run 1 is set aside" in caplog.text and "is the record of run 2" in caplog.text
-    assert {path.name for path in (store.root / "quarantine").iterdir()} == {
-        "000001.npz",
-        "000009.npz",
-    }
     store.add(run(1))
-    assert store.run_ids() == [0, 1, 3]
+    assert store.run_ids() == [0, 1, 3, 4] and store.set_damaged_aside() == 0
+
+
+def test_a_directory_or_a_pipe_in_the_place_of_a_record_is_set_aside_like_any(store, run):
+    for run_id in range(4):
+        store.add(run(run_id))
+    for run_id, make in ((1, Path.mkdir), (2, os.mkfifo)):
+        store.path(run_id).unlink()
+        make(store.path(run_id))
+    assert [record.spec.run_id for record in store] == [0, 3]
+    assert store.set_damaged_aside() == 2 and store.run_ids() == [0, 3]
+    assert len(list((store.root / "quarantine").iterdir())) == 2
+
+
+@pytest.mark.parametrize("change", [{"ratio": 0.5}, {"n_train": 61}])
+def test_where_most_records_disagree_with_it_the_sweep_file_is_the_suspect(
+    store, run, sweep, change
+):
+    for run_id in range(3):
+        store.add(run(run_id))
+    edited = dataclasses.replace(sweep, **change)
+    (store.root / "sweep.toml").write_text(edited.to_toml())
+    if "n_train" in change:  # of labels, only their number would be wrong
+        (store.root / "examples.npz").unlink()
+        write_npz(store.root / "examples.npz", {})
+    opened, before = RunStore.open(store.root), listing(store.root)
+    for act in (opened.set_damaged_aside, lambda: list(opened)):
+        with pytest.raises(RecordError, match=r"most records .* do not agree with its sweep\.toml"):
+            act()
+    assert listing(store.root) == before
+
+
+def test_a_single_record_of_another_sweep_is_set_aside(store, run, sweep, tmp_path, examples):
+    other = RunStore.create(tmp_path / "other", dataclasses.replace(sweep, ratio=0.5), examples)
+    other.add(run(7, of=other.sweep))
+    os.rename(other.path(7), store.path(7))
+    assert list(store) == [] and store.set_damaged_aside() == 1
+    assert list((store.root / "quarantine").iterdir())
+
+
+BAD = {
+    "empty": b"",
+    "binary": bytes(range(256)),
+    "not a number": b'{"run_id": NaN, "reason": NaN}',
+    "of another type": b'["a", {"b": 1}]',
+    "nested": b"[" * 100_000,
+    "huge": b"9" * 5_000,
+    "huge range": b"[[0, 99999999999999999999]]",
+    "a directory": Path.mkdir,
+    "a pipe": os.mkfifo,
+}
+
+
+def put(path, content):
+    """Put something in the place of a file of a store."""
+    path.unlink(missing_ok=True)
+    content(path) if callable(content) else path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("name", ["sweep.toml", "examples.npz", "failed/3.json", "asked.json"])
+def test_small_files_that_are_damaged_are_named_with_what_to_do(store, run, name, content):
+    run_missing(store, range(2), lambda run_ids: [run(n) for n in run_ids])
+    store.fail(3, "the loss is not finite")
+    put(store.root / name, content)
+    with pytest.raises((ConfigError, RecordError, DiskError)) as caught:
+        Status.of(RunStore.open(store.root))
+    assert name in str(caught.value) and "\n" not in str(caught.value) and caught.value.hint
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD)
+def test_a_note_of_what_is_trained_that_is_damaged_is_named(store, content):
+    put(store.root / ".out.json", content)
+    assert Status.of(store).n_running == 0  # nobody drives, so nobody reads it
+    with locked(store.root / ".driving", wait=False, waiting=lambda: None):
+        try:
+            assert Status.of(store).n_running == 0
+        except RecordError as error:
+            assert ".out.json" in str(error) and error.hint
+
+
+BAD_SWEEPS = {
+    "ratio": "nan",
+    "n_train": "0x" + "f" * 5000,
+    "n_test": "1_000_000_000_000",
+    "dataset": "7",
+    "config": "3",
+    "config.a": "2024-01-01",
+    "definitions": '"a"',
+}
+
+
+@pytest.mark.parametrize(("key", "value"), BAD_SWEEPS.items(), ids=BAD_SWEEPS)
+def test_values_of_a_sweep_file_that_cannot_be_are_refused(store, key, value):
+    path = store.root / "sweep.toml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith(f"{key} =")]
+    lines = [line for line in lines if key != "config" or (line[:1] != "[" and " = 3" not in line)]
+    path.write_text("\n".join([f"{key} = {value}", *lines]))
+    with pytest.raises(ConfigError, match=r"sweep\.toml (is damaged|is not)"):
+        RunStore.open(store.root)
+
+
+def test_what_a_store_has_lost_is_written_anew_by_the_command_that_made_it(
+    store, run, sweep, examples, caplog
+):
+    store.add(run(1))
+    for name in ("examples.npz", "sweep.toml"):
+        (store.root / name).unlink()
+        with pytest.raises((RecordError, ConfigError), match=re.escape(name)) as caught:
+            RunStore.open(store.root)
+        assert caught.value.hint
+        again = RunStore.create(store.root, sweep, examples)
+        assert again.sweep == sweep and np.array_equal(again.examples.labels, examples.labels)
+        assert len(list(again)) == 1
+    assert "examples.npz was missing, and is written anew" in caplog.text
+
+
+def test_a_store_that_cannot_be_written_to_is_read_all_the_same(store, run, monkeypatch):
+    for run_id in range(4):
+        store.add(run(run_id))
+    store.path(2).write_bytes(b"")
+
+    def refuse(*args, **more):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("open", "mkdir", "link", "rename", "replace", "unlink"):
+        real = getattr(os, name)
+        only = functools.partial(read_only_open, real) if name == "open" else refuse
+        monkeypatch.setattr(os, name, only)
+    status = Status.of(store)
+    assert (status.n_done, status.n_damaged, status.driven) == (3, 1, False)
+    assert estimate(store).about.definition
+
+
+def read_only_open(real, path, flags, *more, **others):
+    if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        raise OSError(errno.EROFS, "Read-only file system")
+    return real(path, flags, *more, **others)
+
+
+def test_files_of_other_names_are_not_records(store, run):
+    store.add(run(1))
+    for name in (
+        "1.npz",
+        "0000002.npz",
+        "\u0661\u0662\u0663\u0664\u0665\u0666.npz",
+        "a.npz",
+        "000003.npz.tmp",
+    ):
+        (store.root / "records" / name).write_bytes(b"")
+    assert store.run_ids() == [1]
+
+
+def test_stores_are_given_as_text_as_paths_or_as_they_are(store, run, sweep, examples):
+    for run_id in range(20):
+        store.add(run(run_id))
+    text = str(store.root)
+    assert RunStore.open(text).root == RunStore.create(text, sweep, examples).root == store.root
+    wanted = estimate([store]).memorization
+    for what in (text, store.root, store, [text], (store.root,)):
+        assert open_stores(what)[0].root == store.root
+        assert np.array_equal(estimate(what).memorization, wanted, equal_nan=True)
 
 
 def test_a_failure_is_kept_apart_until_the_run_succeeds(store, run):
@@ -106,7 +298,7 @@ def test_what_is_no_store_is_called_that(tmp_path, store):
     with pytest.raises(ConfigError, match="later format"):
         RunStore.open(store.root)
     (store.root / "sweep.toml").write_text("format = [")
-    with pytest.raises(ConfigError, match="damaged"):
+    with pytest.raises(ConfigError, match="is not TOML"):
         RunStore.open(store.root)
 
 
