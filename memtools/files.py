@@ -141,6 +141,7 @@ def appearing(path: Path, *, once: bool = False, ours: bool = False) -> Iterator
     """
     ours = ours or once
     target = path if ours else output_file(path)
+    permissions = _permissions(target)  # raises for a name too long before anything is written
     if not once:  # a directory of records is long, and whoever drives the store clears it
         remove_orphans(target.parent)
     temporary, descriptor = create(target)
@@ -148,7 +149,7 @@ def appearing(path: Path, *, once: bool = False, ours: bool = False) -> Iterator
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            _keep_mode(target, descriptor)
+            _set_permissions(descriptor, permissions)
             os.fsync(descriptor)
         if once:
             os.link(temporary, target)  # fails where a rename would replace
@@ -207,23 +208,73 @@ def require_outside_store(path: Path) -> None:
         )
 
 
-def _keep_mode(target: Path, descriptor: int) -> None:
-    """Give a new file the permissions of the one that it replaces."""
+def _permissions(path: Path) -> int | None:
+    """Return the permissions of a regular file; None if there is none. OSError for a bad path."""
     try:
-        before = target.lstat().st_mode
+        mode = path.lstat().st_mode
     except FileNotFoundError:
-        return
-    if stat.S_ISREG(before) and stat.S_IMODE(before) != stat.S_IMODE(os.fstat(descriptor).st_mode):
-        with contextlib.suppress(PermissionError):  # some disks know no permissions
-            os.fchmod(descriptor, stat.S_IMODE(before) & 0o777)
+        return None
+    return mode & 0o777 if stat.S_ISREG(mode) else None
+
+
+def _set_permissions(descriptor: int, permissions: int | None) -> None:
+    """Give a new file the permissions of the one that it replaces, where a disk has any."""
+    if permissions not in (None, os.fstat(descriptor).st_mode & 0o777):
+        with contextlib.suppress(PermissionError):
+            os.fchmod(descriptor, permissions)
 
 
 def remove_orphans(directory: Path) -> None:
     """Remove the temporary files of dead processes from a directory, as far as that is allowed."""
     with contextlib.suppress(OSError):  # it is not ours to write to, or not there: that is said
         for path in orphans(directory):  # where the file itself is written
-            if path.is_file():
-                path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a temporary file or directory of ours."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_directory(path: Path) -> Iterator[Path]:
+    """Yield a new directory beside `path` for what only a library can write; it goes away."""
+    directory = temporary_name(path)
+    directory.mkdir()
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def appearing_with_note(path: Path, note: Path, content: bytes) -> Iterator[BinaryIO]:
+    """Yield a file as `appearing` does, for a result that has a note of `content` beside it.
+
+    Of two writers at a time both files are of the last one. The note of an earlier result is
+    removed right before the new result appears: a process that is killed there leaves a result
+    without a note, never one with the note of another.
+    """
+    with (
+        contextlib.ExitStack() as publishing,
+        appearing(note, ours=True) as beside,
+        appearing(path) as file,
+    ):
+        beside.write(content)
+        yield file
+        for each in (beside, file):  # on a full disk both old ones stay
+            each.flush()
+            os.fsync(each.fileno())
+        publishing.enter_context(locked(_lock_of(path), wait=True, waiting=lambda: None))
+        note.unlink(missing_ok=True)
+
+
+def _lock_of(path: Path) -> Path:
+    """Return the lock of those who publish `path`; `.X.lock` may be a user's own."""
+    return path.with_name(f".{path.name}.memtools.lock")
 
 
 @contextlib.contextmanager
@@ -250,8 +301,7 @@ def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
         if target == Path.cwd():
             raise DiskError(f"{target} is the directory you are in", hint="name a new one in it")
         target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(f".{target.name}.lock")
-    with locked(lock, wait=False, waiting=lambda: None), disk_errors(target):
+    with locked(_lock_of(target), wait=False, waiting=lambda: None), disk_errors(target):
         _restore(target)
         if not over:
             require_empty(target)

@@ -86,6 +86,11 @@ def temporary_name(path: Path, kind: str = "tmp") -> Path:
     return path.with_name(f".{_shortened(path.name)}.{new_owner()}.{kind}")
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether a file name is one that `temporary_name` makes."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def create(path: Path) -> tuple[Path, int]:
     """Create a temporary file beside `path`; return it and its descriptor, open for writing.
 
@@ -110,6 +115,8 @@ def orphans(directory: Path, *, kind: str = "tmp", of: Path | None = None) -> li
         of: Only those that belong to this path.
     """
     prefix = "." if of is None else f".{_shortened(of.name)}."
+    if not directory.exists():
+        return []
     found = []
     for entry in os.scandir(directory):
         if not (entry.name.startswith(prefix) and entry.name.endswith(kind)):

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from memtools.arguments import StrPath, checked
 from memtools.artifacts.card import write_card
 from memtools.artifacts.checker import check_meaning
 from memtools.artifacts.croissant import Imprint, describe
@@ -44,9 +45,11 @@ from memtools.files import (
     locked,
     new_hash,
     require_free,
+    require_outside_store,
     write_atomically,
 )
 from memtools.progress import bars
+from memtools.temporary_files import is_temporary
 
 log = logging.getLogger("memtools")
 
@@ -57,9 +60,10 @@ _FELDMAN = ("high memorization = atypical", "Feldman & Zhang 2020, arXiv:2008.03
 _JIANG = ("high C-score = typical", "Jiang et al. 2021, arXiv:2002.03206")
 
 
+@checked('memtools.publish("estimates.npz", "site/mine")')
 def publish(
-    path: Path | str,
-    to: Path | str,
+    path: StrPath,
+    to: StrPath,
     *,
     name: str = "",
     about: About | None = None,
@@ -91,6 +95,8 @@ def publish(
         BusyError: Another process is publishing there.
     """
     path, to, imprint = Path(path), Path(to), imprint or Imprint()
+    if part_size < 1:
+        raise ConfigError(f"parts of {part_size} bytes", hint="leave out part_size: 95 MB will do")
     name = name or to.absolute().name
     numbers = load(path, names=names, column=column, index=index)
     trusted = names or bool(numbers.about.digest)  # which is known only of what was proven
@@ -249,6 +255,7 @@ def _n_runs(arrays: Mapping[str, Array]) -> int | None:
 
 def _put(path: Path, to: Path, artifact: Artifact, texts: Mapping[str, bytes]) -> None:
     """Write what the folder lacks, the registry last."""
+    require_outside_store(to / _LOCK)
     with disk_errors(to):
         to.mkdir(parents=True, exist_ok=True)
     with locked(to / _LOCK, wait=False, waiting=lambda: None), disk_errors(to):
@@ -259,7 +266,7 @@ def _put(path: Path, to: Path, artifact: Artifact, texts: Mapping[str, bytes]) -
         _copy(path, to, artifact, lacking)
         for file, text in texts.items():
             if file in lacking:
-                write_atomically(to / file, text)
+                write_atomically(to / file, text, ours=True)
 
 
 def _lacking(to: Path, artifact: Artifact, texts: Mapping[str, bytes]) -> list[str]:
@@ -268,17 +275,15 @@ def _lacking(to: Path, artifact: Artifact, texts: Mapping[str, bytes]) -> list[s
     ConfigError for a folder that holds anything but what an earlier start has left.
     """
     ours = [*(part.file for part in artifact.parts), *texts]
-    unfinished = {f"{file}.tmp" for file in ours}  # of a start that was killed
     right = {file for file, text in texts.items() if _holds(to / file, text)}
     right |= {part.file for part in artifact.parts if _is_copy(to / part.file, part)}
-    others = {path.name for path in to.iterdir()} - right - unfinished - {_LOCK, REPORT}
+    others = {path.name for path in to.iterdir()} - right - {_LOCK, REPORT}
+    others = {file for file in others if not is_temporary(file)}  # of a start that was killed
     if others and "registry.toml" not in right:
         raise ConfigError(
             f"{to} is not empty, and {min(others)} is not of this publication",
             hint="choose an empty folder: each publication has one of its own",
         )
-    for file in unfinished:
-        (to / file).unlink(missing_ok=True)
     return [file for file in ours if file not in right]
 
 
@@ -301,7 +306,7 @@ def _copy(path: Path, to: Path, artifact: Artifact, lacking: list[str]) -> None:
                 source.seek(n_bytes, 1)
                 continue
             digest = new_hash("sha256")
-            with disk_errors(to / part.file), appearing(to / part.file) as target:
+            with disk_errors(to / part.file), appearing(to / part.file, ours=True) as target:
                 for data in _read(source, n_bytes, path):
                     target.write(data)
                     digest.update(data)

@@ -14,7 +14,6 @@ PyTorch would by itself: `padding`, one of the facts that go with the weights, s
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from memtools.checkpoints.restoration import restore
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array, write_npz
 from memtools.extras import needing
-from memtools.files import disk_errors, write_atomically
+from memtools.files import disk_errors, scratch_directory, write_atomically
 from memtools.training.models import IMAGENET_MEAN, IMAGENET_STD
 
 with needing("tf"):
@@ -115,8 +114,8 @@ def _writer(out: Path) -> Callable[[keras.Model, Path], None]:
 
 
 def _write_keras(model: keras.Model, out: Path) -> None:
-    with disk_errors(out), tempfile.TemporaryDirectory(dir=out.parent) as directory:
-        whole = Path(directory) / "model.keras"
+    with disk_errors(out), scratch_directory(out) as directory:
+        whole = directory / "model.keras"
         model.save(whole)
         write_atomically(out, whole.read_bytes())
 

@@ -23,9 +23,20 @@ from memtools.checkpoints.inflater import DamageError
 from memtools.checkpoints.outcomes import require_found
 from memtools.checkpoints.tar_stream import Member
 from memtools.errors import ConfigError, DiskError
-from memtools.files import disk_errors, fsync_directory, is_plain_name, publish, require_free
+from memtools.files import (
+    disk_errors,
+    fsync_directory,
+    is_plain_name,
+    publish,
+    require_free,
+    require_outside_store,
+)
+from memtools.runs.run_ids import RunIds
+from memtools.temporary_files import create
 
-_OF_RUN = re.compile(r"(?P<run>(?:.*/)?(?P<ratio>\d+(?:\.\d+)?)/(?P<run_id>\d+))/.+", re.DOTALL)
+_OF_RUN = re.compile(
+    r"(?P<run>(?:.*/)?(?P<ratio>\d+(?:\.\d+)?)/(?P<run_id>\d{1,12}))/.+", re.DOTALL
+)
 _UNPROVEN = ".unproven"  # in the provisional directory: what nobody has vouched for
 
 
@@ -43,7 +54,8 @@ def extract(
     holds none of those runs, MemtoolsError if it lacks some; DamageError for a member whose name
     is no path below `root`; DiskError if another file stands where one should go.
     """
-    crop = _Runs(root, frozenset(run_ids), frozenset(ratios))
+    require_outside_store(root / PROVISIONAL)
+    crop = _Runs(root, RunIds.of(run_ids), frozenset(ratios))
     places = gather(released, crop, root, terms)
     runs = {match["run"] for place in places if (match := _OF_RUN.fullmatch(place))}
     if not runs:
@@ -118,10 +130,10 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name}")
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = self._temporary.open("wb")
+            self._temporary, descriptor = create(path)
+        self._file: BinaryIO = os.fdopen(descriptor, "wb")
 
     def write(self, data: memoryview) -> None:
         with disk_errors(self._path):

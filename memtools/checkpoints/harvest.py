@@ -162,7 +162,7 @@ def _forget(root: Path, crop: Crop, index: Index, start: Halt | None) -> None:
     index.forget(start)
     crop.keep({member.name for member in index.members()})
     with disk_errors(root):
-        write_atomically(root / PROVISIONAL / _NOTE, index.token.encode())
+        write_atomically(root / PROVISIONAL / _NOTE, index.token.encode(), ours=True)
 
 
 def _require_possible(released: Released, root: Path, index: Index) -> None:
@@ -197,7 +197,7 @@ def _renew(directory: Path, token: str) -> None:
         if not note.exists() or note.read_text("utf-8") != token:
             _remove(directory)
             directory.mkdir()
-            write_atomically(note, token.encode())
+            write_atomically(note, token.encode(), ours=True)
 
 
 def _remove(directory: Path) -> None:

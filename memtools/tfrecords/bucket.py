@@ -19,6 +19,7 @@ from pathlib import Path
 from memtools.errors import DiskError
 from memtools.extras import needing
 from memtools.files import CHUNK
+from memtools.temporary_files import temporary_name
 
 with needing("tf"):
     import tensorflow as tf
@@ -69,11 +70,16 @@ class Bucket:
 
     def write(self, name: str, data: bytes) -> None:
         """A small file, under another name first: not every file system replaces as it writes."""
-        temporary = self.path(f"{name}.tmp")
+        temporary = self.path(temporary_name(Path(name)).name)
         with _bucket_errors(self.path(name)):
-            with tf.io.gfile.GFile(temporary, "wb") as file:
-                file.write(data)
-            tf.io.gfile.rename(temporary, self.path(name), overwrite=True)
+            try:
+                with tf.io.gfile.GFile(temporary, "wb") as file:
+                    file.write(data)
+                tf.io.gfile.rename(temporary, self.path(name), overwrite=True)
+            except BaseException:
+                with contextlib.suppress(tf.errors.OpError):  # the first error is the one to tell
+                    tf.io.gfile.remove(temporary)
+                raise
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:

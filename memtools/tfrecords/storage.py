@@ -20,9 +20,12 @@ from memtools.files import (
     disk_errors,
     locked,
     publish,
+    remove_orphans,
     require_free,
+    require_outside_store,
     write_atomically,
 )
+from memtools.temporary_files import create
 
 LOCK = ".building"
 
@@ -97,14 +100,16 @@ class Disk:
     def write(self, name: str, data: bytes) -> None:
         """A small file, durable, whole or not at all."""
         with disk_errors(self.root / name):
-            write_atomically(self.root / name, data)
+            write_atomically(self.root / name, data, ours=True)
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """Beside the final name; fsync and rename in the end, nothing left after an error."""
         final = self.root / name
-        temporary = self.root / f"{name}.tmp"
         with disk_errors(final):
+            remove_orphans(self.root)
+            temporary, descriptor = create(final)
+            os.close(descriptor)
             try:
                 yield temporary
                 with temporary.open("rb") as file:
@@ -122,6 +127,7 @@ class Disk:
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
         """Make the directory; one process at a time."""
+        require_outside_store(self.root / LOCK)
         with disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / LOCK, wait=False, waiting=lambda: None):
