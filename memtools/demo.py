@@ -90,7 +90,8 @@ def run(
         train_accuracy=round(float(right), 5),
         seconds=round(time.monotonic() - begun, 1),
     )
-    write_atomically(root / "summary.json", json.dumps(dataclasses.asdict(summary)).encode())
+    document = json.dumps(dataclasses.asdict(summary))
+    write_atomically(root / "summary.json", document.encode(), ours=True)
     tell(*_describe(root, estimates, data, summary))
     return summary
 

@@ -94,7 +94,7 @@ def store_of(root: Path, config: Config, data: Dataset | Records) -> RunStore:
     with locked(root / ".beginning", wait=True, waiting=lambda: None):  # two may begin at once
         store = RunStore.create(root, sweep, examples_of(data))
         with disk_errors(root):
-            write_atomically(root / "config.toml", config.to_toml().encode())
+            write_atomically(root / "config.toml", config.to_toml().encode(), ours=True)
     return store
 
 
