@@ -322,7 +322,7 @@ def test_a_disk_that_fills_up_in_the_middle_is_gone_on_from(
 def begun_since(to, then):
     """Whether a shard has been begun, or finished."""
     with contextlib.suppress(FileNotFoundError):  # it was renamed just now
-        return any(path.stat().st_mtime > then for path in to.glob("train-*"))
+        return any(path.stat().st_mtime > then for path in to.glob("*train-*"))
 
 
 def test_killed_with_its_workers_the_next_run_ends_with_the_same_bytes(
