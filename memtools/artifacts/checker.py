@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from memtools.arguments import StrPath, checked
 from memtools.artifacts.proof import prove
 from memtools.artifacts.recognition import ALGORITHMS, read_digests, recognise
 from memtools.artifacts.registry import Artifact
@@ -57,11 +58,12 @@ class Verdict:
         }
 
 
+@checked('memtools.verify("cifar100-pairs"); or [memtools.verify(name) for name in names]')
 def verify(
-    what: str | Path,
+    what: StrPath,
     *,
-    cache: Path | str | None = None,
-    registries: Sequence[str | Path] = (),
+    cache: StrPath | None = None,
+    registries: StrPath | Sequence[StrPath] = (),
     names: bool = False,
     column: str = "",
 ) -> Verdict:
@@ -91,6 +93,8 @@ def verify(
     if not is_here:
         if is_path(str(what)):
             require_file(path)
+        if what in registry.groups:
+            registry[str(what)]  # which raises, and names the members
         raise ConfigError(
             f"{what} is neither a known name nor a file", hint="memtools list shows the names"
         )
@@ -159,7 +163,7 @@ def _arrays_of(
         close()
     numbers = read_numbers(path, Reading(column=column, names=names))
     extra = {"quantity": numbers.quantity} if isinstance(numbers, Scores) else {}
-    return {**numbers.arrays, **extra, "about": ""}, lambda: None
+    return {**numbers.arrays, **extra, "about": "{}"}, lambda: None
 
 
 def _kind_of(arrays: Mapping[str, Any]) -> str:

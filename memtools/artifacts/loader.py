@@ -12,12 +12,12 @@ for.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from memtools.arguments import StrPath, checked
 from memtools.artifacts.fetcher import USUAL, bring
 from memtools.artifacts.proof import require_proven
 from memtools.artifacts.recognition import find_published
@@ -25,8 +25,8 @@ from memtools.artifacts.registry import NOT_RECORDED, Artifact
 from memtools.artifacts.settings import Settings
 from memtools.errors import ConfigError
 from memtools.estimates.about import About, Declaration
+from memtools.estimates.checked_arrays import CheckedArrays
 from memtools.estimates.file_formats import is_path, require_file
-from memtools.estimates.npz import Array
 from memtools.estimates.schema import open_arrays
 from memtools.estimates.score_columns import Reading
 from memtools.estimates.score_files import Numbers, from_arrays, read_numbers
@@ -35,8 +35,9 @@ from memtools.files import disk_errors
 Loaded = Numbers
 
 
+@checked('memtools.load("cifar100")')
 def load(
-    what: str | Path,
+    what: StrPath,
     *,
     column: str = "",
     index: Any = None,
@@ -44,8 +45,8 @@ def load(
     order: str = "",
     direction: str = "",
     definition: str = "",
-    cache: Path | str | None = None,
-    registries: Sequence[str | Path] = (),
+    cache: StrPath | None = None,
+    registries: StrPath | Sequence[StrPath] = (),
     mirror: str | None = None,
     offline: bool | None = None,
     names: bool = False,
@@ -142,8 +143,7 @@ def _together(
         field: "; ".join(dict.fromkeys(getattr(each, field) for each in abouts))
         for field in About.__dataclass_fields__
     }
-    together: Mapping[str, Array] = collections.ChainMap(*arrays)  # type: ignore[arg-type]
-    return from_arrays(Path(group), together, reading, About(**differing))
+    return from_arrays(Path(group), CheckedArrays(*arrays), reading, About(**differing))
 
 
 def about(artifact: Artifact, path: Path) -> About:

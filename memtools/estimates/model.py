@@ -21,14 +21,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.arguments import StrPath, checked
 from memtools.errors import SchemaError
 from memtools.estimates.about import About, save
+from memtools.estimates.checked_arrays import class_of
 from memtools.estimates.npz import Array
 from memtools.estimates.pairs import MIN_INFL, MIN_MEM, HighInfluencePairs
 from memtools.estimates.scores import Scores
@@ -139,9 +140,8 @@ class Estimates:
     @functools.cached_property
     def classes(self) -> Sequence[int]:
         """The labels for which there is an influence matrix, ascending."""
-        prefix = "infl_matrix_class"
-        found = (name.removeprefix(prefix) for name in self.arrays if name.startswith(prefix))
-        return sorted(int(label) for label in found)
+        families = (class_of(name) for name in self.arrays)
+        return sorted(each[1] for each in families if each and each[0] == "infl_matrix_class")
 
     @functools.cached_property
     def full_influence(self) -> Array | None:
@@ -169,6 +169,7 @@ class Estimates:
             self.n_out,
         )
 
+    @checked("estimates.influence(7)")
     def influence(self, label: int) -> ClassInfluence:
         """The influence matrix of one class; nothing else is read."""
         if "infl_matrix" in self.arrays:
@@ -185,6 +186,7 @@ class Estimates:
             self.arrays[f"infl_matrix_class{label}"],
         )
 
+    @checked("estimates.pairs(min_mem=0.25, min_infl=0.15)")
     def pairs(self, min_mem: float = MIN_MEM, min_infl: float = MIN_INFL) -> HighInfluencePairs:
         """All pairs with `mem >= min_mem` and `infl >= min_infl`, one class after the other.
 
@@ -204,7 +206,8 @@ class Estimates:
             self.about, train, test, memorization, influence, min_mem, min_infl
         )
 
-    def save(self, path: Path) -> None:
+    @checked('estimates.save("estimates.npz")')
+    def save(self, path: StrPath) -> None:
         """Write all arrays, and what they are about, as an npz of the published schema.
 
         It appears whole or not at all; one array at a time is in memory. DiskError.

@@ -33,7 +33,6 @@ of pluskid.github.io/influence-memorization and structural-regularity.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,14 +40,16 @@ import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
 from memtools.errors import SchemaError
+from memtools.estimates.about import read_about
+from memtools.estimates.checked_arrays import class_of
 from memtools.estimates.full_matrix import FullMatrix, holds_full_matrix
 from memtools.estimates.model import as_text
-from memtools.estimates.npz import Array, Npz, read_npy
+from memtools.estimates.npz import Array, Npz, read_npy, scalar_of
 from memtools.files import disk_errors
 
-_CLASS = re.compile(r"(tr_classidx_|tt_classidx_|infl_matrix_class|infl_se_class)(\d+)")
 _EXTRA = {"about", "quantity"}  # what memtools itself adds to a file
 _ALIGNED = {"position", "inverse", "found"}  # what memtools align adds
+_RECORDED = {"quantity": "U", "partial": "b", "min_mem": "iuf", "min_infl": "iuf"}  # one value each
 _HINT = "the bytes are as they were read; the numbers are not what such a file holds: do not use it"
 
 
@@ -86,6 +87,17 @@ def check(kind: str, arrays: Mapping[str, Array]) -> None:
     """Read every array and raise SchemaError for the first that cannot be right."""
     checks = {"pairs": _check_pairs, "cscores": _check_c_scores, "scores": _check_scores}
     checks.get(kind, _check_estimates)(arrays)
+    _check_recorded(arrays)
+
+
+def _check_recorded(arrays: Mapping[str, Array]) -> None:
+    """What memtools records beside the numbers is what it writes."""
+    read_about(arrays, Path("this file"))
+    for name, kinds in _RECORDED.items():
+        if name in arrays:
+            value = scalar_of(arrays, name, kinds)
+            if kinds == "iuf" and not np.isfinite(value):
+                raise _wrong(name, f"is {value}")
 
 
 def _check_pairs(arrays: Mapping[str, Array]) -> None:
@@ -124,10 +136,8 @@ def _check_scores(arrays: Mapping[str, Array]) -> None:
 def _check_estimates(arrays: Mapping[str, Array]) -> None:
     labels = _check_examples(arrays, "tr")
     test_labels = _check_examples(arrays, "tt")
-    found = [match for name in arrays if (match := _CLASS.fullmatch(name))]
-    classes = sorted({int(match[2]) for match in found})
-    if [str(label) for label in classes] != sorted({match[2] for match in found}, key=int):
-        raise _wrong("infl_matrix_class", "is numbered in two ways")
+    found = {name: each for name in arrays if (each := class_of(name))}
+    classes = sorted({label for _, label in found.values()})
     for side, known in (("tr", labels), ("tt", test_labels)):
         _check_partition(arrays, side, classes, known)
     for label in classes:
@@ -137,7 +147,7 @@ def _check_estimates(arrays: Mapping[str, Array]) -> None:
             _numbers(arrays, f"infl_se_class{label}", shape, low=0, nan=True)
     if "infl_matrix" in arrays:
         _check_full_matrix(arrays)
-    known_names = {match[0] for match in found} | _EXTRA | {"infl_matrix"}
+    known_names = set(found) | _EXTRA | {"infl_matrix"}
     known_names |= {f"{side}_{name}" for side in ("tr", "tt") for name in ("labels", "filenames")}
     known_names |= {f"tr_{name}" for name in ("mem", "mem_se", "mem_low", "mem_high")}
     known_names |= {"tr_n_in", "tr_n_out"}

@@ -91,7 +91,8 @@ def from_arrays(path: Path, arrays: Mapping[str, Array], reading: Reading, about
     if kind == "pairs":
         return _pairs_of(path, arrays, about)
     require_counted(path, arrays)
-    return Estimates(CheckedArrays(arrays), about)
+    checked = arrays if isinstance(arrays, CheckedArrays) else CheckedArrays(arrays)
+    return Estimates(checked, about)
 
 
 def _complete(about: About, reading: Reading) -> About:
