@@ -200,6 +200,7 @@ def test_options_of_another_quantity_are_obeyed_or_refused(tmp_path, memtools):
 
 
 def test_two_real_sweeps_of_two_ratios_give_c_scores(tmp_path, memtools):
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     for ratio in ("0.3", "0.7"):
         settings = ("--set", "epochs=2", "--set", f"ratio={ratio}", "--set", "stack=6")
         command = ("train", "digits-demo", "--runs", "0:6", "--to", tmp_path / "runs" / ratio)
