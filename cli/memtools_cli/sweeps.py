@@ -16,6 +16,7 @@ from memtools_cli.training import CheckpointMinutes, Config, Runs, Settings, Sto
 
 if TYPE_CHECKING:
     from memtools.runs.status import Spread, Status
+    from memtools.runs.store import RunStore
 
 app = typer.Typer(
     help="Thousands of runs, in processes or on a Ray cluster: none lost, none twice.",
@@ -145,6 +146,11 @@ def _tell(found: Status, error: float | None, wanted: int | None, target: float)
         f" {found.n_failed:,} failed);"
         f" {'being worked on' if found.driven else 'nobody works on it'}"
     )
+    if found.n_damaged:
+        show(
+            f"{found.n_damaged:,} records are damaged, and left out; memtools sweep run or train"
+            " sets them aside and trains those runs again"
+        )
     if found.runs_per_hour is not None:
         left = f", {found.hours_left:.1f} hours left" if found.hours_left else ""
         show(f"{found.runs_per_hour:,.1f} runs/hour{left}")
@@ -164,7 +170,7 @@ def _words(spread: Spread) -> str:
     return f"{spread.median:.4f} (from {spread.least:.4f} to {spread.most:.4f})"
 
 
-def _standard_error(store: object) -> float | None:
+def _standard_error(store: RunStore) -> float | None:
     """Return the median over the training examples; None while it is not known."""
     import numpy as np
 
@@ -172,7 +178,7 @@ def _standard_error(store: object) -> float | None:
     from memtools.estimation.estimator import estimate
 
     try:
-        found = estimate([store]).standard_error  # type: ignore[list-item]
+        found = estimate(store).standard_error
     except MemtoolsError as error:  # the status of runs that cannot be estimated from is shown
         note(str(error))
         return None

@@ -24,6 +24,7 @@ from memtools.files import disk_errors, fsync_directory
 from memtools.runs.imported_runs import Outcome, check_store
 from memtools.runs.importers import MAX_AUX, AuxImporter, read_aux, run_of
 from memtools.runs.ordering import Ordering
+from memtools.runs.run_ids import RunIds
 from memtools.runs.store import RunStore
 
 _log = logging.getLogger("memtools.checkpoints")
@@ -77,7 +78,7 @@ class _Outcomes:
         run_ids: Collection[int],
     ) -> None:
         self._root, self._importer = root, importer
-        self.ratios, self.run_ids = frozenset(ratios), frozenset(run_ids)
+        self.ratios, self.run_ids = frozenset(ratios), RunIds.of(run_ids)
         self.damaged: dict[str, RecordError] = {}
         self._taken: list[tuple[str, Outcome]] = []  # that nobody has vouched for yet
 
@@ -207,13 +208,12 @@ def require_found(
 ) -> None:
     """Raise MemtoolsError if none of the places, `.../<ratio>/<run>`, is of a ratio or a run."""
     found = [place.split("/")[-2:] for place in places]
-    lacking = [
-        *(f"ratio {each:g}" for each in sorted({*ratios} - {float(ratio) for ratio, _ in found})),
-        *(f"run {each}" for each in sorted({*run_ids} - {int(run) for _, run in found})),
-    ]
-    if lacking:
+    absent = sorted({*ratios} - {float(ratio) for ratio, _ in found})
+    missing = RunIds.of(run_ids).without(int(run) for _, run in found)
+    if absent or missing:
+        first = f"ratio {absent[0]:g}" if absent else f"run {missing[0]}"
         raise MemtoolsError(
-            f"the archive lacks {len(lacking)} of what was asked for, first {lacking[0]}",
+            f"the archive lacks {len(absent) + len(missing)} of what was asked for, first {first}",
             hint=f"what it has is in {root}",
         )
 

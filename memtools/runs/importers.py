@@ -39,7 +39,7 @@ from memtools.runs.ordering import Ordering
 from memtools.runs.store import RunStore
 
 MAX_AUX = 256 << 20  # bytes of the arrays of one run; ImageNet's have 40 MB
-_AUX = re.compile(r"(?:.*/)?(\d+(?:\.\d+)?)/(\d+)/aux_arrays\.npz")
+_AUX = re.compile(r"(?:.*/)?(\d{1,9}(?:\.\d{1,9})?)/(\d{1,12})/aux_arrays\.npz", re.ASCII)
 _STACKED = ("trainset_mask", "trainset_correctness", "testset_correctness")
 _HINT = "get the file again, then import all of them"
 

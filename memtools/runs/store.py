@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from memtools.arguments import StrPath, checked, checked_class
 from memtools.documents import read_json
 from memtools.errors import BusyError, ConfigError, DiskError, RecordError
 from memtools.estimates.about import About
@@ -55,6 +56,7 @@ class _ForeignError(RecordError):
     """A record of another sweep, or of other sizes, than sweep.toml says."""
 
 
+@checked_class('RunStore.open("runs")')
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunStore:
     """Runs of one sweep, and the examples that they speak of."""
@@ -64,7 +66,8 @@ class RunStore:
     examples: ExampleIndex
 
     @classmethod
-    def create(cls, root: str | os.PathLike[str], sweep: Sweep, examples: ExampleIndex) -> Self:
+    @checked('RunStore.create("runs", sweep, examples)')
+    def create(cls, root: StrPath, sweep: Sweep, examples: ExampleIndex) -> Self:
         """Return the store of a directory, begun if it is new.
 
         Raises ConfigError if it holds another sweep, or other labels or names than those given.
@@ -92,7 +95,8 @@ class RunStore:
         return cls.open(root)
 
     @classmethod
-    def open(cls, root: str | os.PathLike[str]) -> Self:
+    @checked('RunStore.open("runs")')
+    def open(cls, root: StrPath) -> Self:
         """Return the store of a directory.
 
         Raises:
@@ -306,5 +310,5 @@ def open_stores(what: Stores) -> list[RunStore]:
     return stores
 
 
-Stores = RunStore | str | os.PathLike[str] | Sequence[RunStore | str | os.PathLike[str]]
+Stores = RunStore | StrPath | Sequence[RunStore | StrPath]
 """A store, or the path of one, or several; see `open_stores`."""

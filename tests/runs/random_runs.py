@@ -1,6 +1,7 @@
 """Random runs, which any process can make."""
 
 import os
+import signal
 import time
 
 import numpy as np
@@ -22,4 +23,11 @@ def fatal(sweep, poisonous, run_ids):
     if poisonous in run_ids:
         os._exit(1)
     time.sleep(0.01)
+    return [random_run(sweep, run_id) for run_id in run_ids]
+
+
+def frozen(sweep, last, run_ids):
+    """Runs, unless the one that stops its process is among them."""
+    if last in run_ids:
+        os.kill(os.getpid(), signal.SIGSTOP)
     return [random_run(sweep, run_id) for run_id in run_ids]

@@ -1,19 +1,28 @@
 """The runs that a store lacks, and nothing twice."""
 
 import functools
+import itertools
+import json
 import multiprocessing
 import os
+import random
+import subprocess
+import sys
+import tracemalloc
 
 import pytest
-from runs.random_runs import fatal
+from runs.random_runs import fatal, frozen
 
+from memtools import engines
 from memtools.engines import outcomes
 from memtools.errors import BusyError, ConfigError, DiskError
 from memtools.files import locked
 from memtools.runs.record import Failure
+from memtools.runs.run_ids import RunIds
 from memtools.runs.status import Status
 from memtools.runs.store import RunStore
 from memtools.runs.sweep import ASKED, asked, note_asked, parse_runs, run_missing
+from memtools.temporary_files import temporary_name
 
 
 def test_only_what_is_missing_is_trained_in_groups(store, run):
@@ -67,6 +76,89 @@ def test_ranges_of_runs(text, runs):
 def test_what_names_no_runs_is_refused(text):
     with pytest.raises(ConfigError, match="names no runs"):
         parse_runs(text)
+
+
+def test_ids_beyond_what_a_store_can_number_are_refused():
+    with pytest.raises(ConfigError, match="1000000000000 is not the number of a run"):
+        parse_runs("0:1000000000001")
+
+
+def test_run_ids_are_sets_of_numbers_kept_as_ranges():
+    for seed in range(200):
+        draw = random.Random(seed)
+        one, two = ({draw.randrange(30) for _ in range(draw.randrange(25))} for _ in range(2))
+        ids = RunIds.of(draw.sample(sorted(one), len(one)))
+        assert list(ids) == sorted(one) == [ids[k] for k in range(len(one))]
+        assert [n for n in range(-1, 31) if n in ids] == sorted(one)
+        assert list(ids.without(two)) == sorted(one - two)
+        assert list(ids | RunIds.of(two)) == sorted(one | two)
+        assert RunIds.from_list(ids.to_list()) == ids == RunIds.from_list(sorted(one))
+        assert [n for group in ids.groups(4) for n in group] == sorted(one)
+        ends = [end for each in ids.ranges for end in each]
+        assert all(a < b for a, b in itertools.pairwise(ends))
+
+
+class EnoughError(Exception):
+    """Ends a sweep that would be endless."""
+
+
+def test_a_trillion_runs_are_asked_for_and_told_of_in_no_time_and_memory(store, run):
+    def train(run_ids):
+        if run_ids[0] >= 20:
+            raise EnoughError
+        return [run(run_id) for run_id in run_ids]
+
+    store.add(run(5))
+    tracemalloc.start()
+    with pytest.raises(EnoughError):
+        run_missing(store, parse_runs("0:1000000000000"), train, group=4)
+    status = Status.of(store)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+    assert (status.n_done, status.n_missing) == (21, 10**12 - 21)
+    assert json.loads((store.root / ASKED).read_text()) == [[0, 10**12]]
+
+
+def test_what_earlier_versions_noted_as_asked_is_read(store):
+    (store.root / ASKED).write_text("[0, 1, 2, 7]")
+    note_asked(store, range(3, 5))
+    assert asked(store) == [0, 1, 2, 3, 4, 7]
+
+
+def test_a_damaged_record_is_set_aside_and_its_run_trained_again(store, run, caplog):
+    trained = []
+
+    def train(run_ids):
+        trained.extend(run_ids)
+        return [run(run_id) for run_id in run_ids]
+
+    run_missing(store, range(4), train)
+    store.path(2).write_bytes(store.path(2).read_bytes()[:-100])
+    run_missing(store, range(4), train)
+    assert trained == [0, 1, 2, 3, 2] and len(list(store)) == 4
+    assert "run 2 is set aside" in caplog.text
+    assert [path.name for path in (store.root / "quarantine").iterdir()] == ["000002.npz"]
+
+
+def test_what_dead_writers_left_among_the_records_is_cleared_away(store, run):
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    orphan = temporary_name(store.path(3))
+    orphan = orphan.with_name(orphan.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+    mine = temporary_name(store.path(4))
+    for path in (orphan, mine):
+        path.write_bytes(b"half")
+    run_missing(store, range(2), lambda run_ids: [run(n) for n in run_ids])
+    assert not orphan.exists() and mine.exists()
+
+
+def test_a_frozen_worker_costs_its_run_and_no_other(store, sweep, monkeypatch):
+    monkeypatch.setattr(engines, "GRACE", 1.0)
+    engine = functools.partial(outcomes, n_workers=2, limit=2.0)
+    train = functools.partial(frozen, sweep, 3)
+    failed = run_missing(store, range(8), train, engine=engine, attempts=1)
+    assert list(failed) == [3] and "not done within its limit" in store.failures()[3]
+    assert store.run_ids() == [n for n in range(8) if n != 3]
 
 
 def test_a_group_that_fails_is_tried_again_and_the_others_go_on(store, run):
@@ -169,7 +261,7 @@ def test_the_status_says_what_is_given_out(store, run):
 
 
 def test_where_it_cannot_say_what_is_given_out_the_runs_are_kept_all_the_same(store, run):
-    (store.root / ".out.tmp").mkdir()
+    (store.root / ".out.json").mkdir()
     assert run_missing(store, range(3), lambda run_ids: [run(r) for r in run_ids]) == {}
     assert store.run_ids() == [0, 1, 2]
 
@@ -193,4 +285,4 @@ def test_a_damaged_record_does_not_end_the_status(store, run):
     run_missing(store, range(4), lambda run_ids: [run(run_id) for run_id in run_ids])
     store.path(2).write_bytes(store.path(2).read_bytes()[:-100])
     status = Status.of(store)
-    assert (status.n_done, status.n_missing) == (3, 1)
+    assert (status.n_done, status.n_missing, status.n_damaged) == (3, 1, 1)
