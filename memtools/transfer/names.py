@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import re
 import time
@@ -38,6 +39,7 @@ from memtools.temporary_files import (
 )
 from memtools.transfer.piece import is_state
 
+log = logging.getLogger("memtools")
 _OWNED = re.compile(rf"\.(?P<owner>{OWNER.pattern})(?P<kind>|\.json|\.json\.tmp)")
 Sleep = Callable[[float], object]
 HEARTBEAT = 5.0  # seconds: a live owner rewrites its state at least this often
@@ -61,6 +63,8 @@ class Names:
 
     def claim(self, sleep: Sleep = time.sleep) -> Path:
         """Return a file of our own to write to: bytes found, renamed, or a new empty one."""
+        if not self._may_rest():
+            log.warning("%s is not of an unfinished download, and is left alone", self.part)
         own = self._in_hands_of(new_owner())
         for found in self.abandoned(sleep):
             try:

@@ -12,6 +12,8 @@ from offers import MIB, Memtools, Offer, complains
 from worlds import noise
 
 from memtools.errors import ChecksumError, DiskError, NetworkError
+from memtools.temporary_files import nobody
+from memtools.transfer.names import state_of
 from memtools.transfer.partial import Partial
 
 pytestmark = pytest.mark.timeout(30)
@@ -343,15 +345,34 @@ def test_old_bytes_that_were_cut_short_are_kept_up_to_the_cut(half_done: Offer) 
     assert half_done.served() <= half_done.size - 4 * 64 * KIB
 
 
-def test_old_bytes_without_a_state_are_not_trusted(half_done: Offer) -> None:
+@pytest.mark.parametrize(
+    "found", [None, b"", bytes(4096), b"{", b"[]", b'{"pieces": 3}', b"\xff\xfe"]
+)
+def test_old_bytes_without_a_state_of_ours_are_a_file_of_the_user(
+    half_done: Offer, found: bytes | None, notes: list[str]
+) -> None:
     half_done.state.unlink()
-    half_done.succeeds()
+    if found is not None:
+        half_done.state.write_bytes(found)
+    old = half_done.part.read_bytes()
+    assert half_done.fetch() == half_done.target
     assert half_done.ranges() == [None]
+    assert half_done.part.read_bytes() == old
+    assert any("is left alone" in note for note in notes)
+    half_done.part.unlink()
+    if found is not None:
+        assert half_done.state.read_bytes() == found
+        half_done.state.unlink()
+    half_done.is_right()
 
 
 @pytest.mark.parametrize("found", [b"", bytes(4096), b"{", b"[]", b'{"pieces": 3}', b"\xff\xfe"])
-def test_a_state_that_makes_no_sense_is_no_state(half_done: Offer, found: bytes) -> None:
-    half_done.state.write_bytes(found)
+def test_a_state_of_a_dead_owner_that_makes_no_sense_is_no_state(
+    half_done: Offer, found: bytes
+) -> None:
+    part = half_done.part.rename(f"{half_done.part}.{nobody()}")
+    half_done.state.unlink()
+    state_of(part).write_bytes(found)
     half_done.succeeds()
     assert half_done.ranges() == [None]
 
@@ -403,7 +424,7 @@ def test_garbage_that_lay_there_before_the_first_run_is_not_part_of_the_file(
 ) -> None:
     thing = offer()
     thing.to.mkdir()
-    thing.part.write_bytes(bytes(1_000_000))
+    thing.part.with_name(f"{thing.part.name}.{nobody()}").write_bytes(bytes(1_000_000))
     thing.succeeds()
     assert thing.served() == thing.size
 
