@@ -29,6 +29,7 @@ from memtools.alignment.name_join import (
 from memtools.alignment.pixel_join import join_pixels, with_images
 from memtools.alignment.pixels import Reference
 from memtools.alignment.position_join import join_positions
+from memtools.arguments import checked
 from memtools.datasets.data_sources import listing_of
 from memtools.datasets.listing import Listing
 from memtools.datasets.splits import Split, parse_split
@@ -75,16 +76,19 @@ class Alignment:
         """Examples of the data set for which there are no numbers, ascending."""
         return np.flatnonzero(self.position < 0)
 
+    @checked("alignment.take(estimates.memorization)")
     def take(self, values: Array) -> Array:
         """Return numbers in the order of the data set, float [n_theirs]; NaN where there are none.
 
         values: [n_ours]. Raises ConfigError for another length.
         """
         values = np.asarray(values)
-        if values.shape != self.inverse.shape:
+        numeric = values.dtype.kind in "fiub"
+        if values.shape != self.inverse.shape or not numeric:
+            what = f"{values.size:,} numbers" if numeric else "what is not an array of numbers"
             raise ConfigError(
-                f"{len(values):,} numbers for an order of {len(self.inverse):,} examples",
-                hint="take those that were aligned",
+                f"{what} for an order of {len(self.inverse):,} examples",
+                hint="take the numbers that were aligned, such as estimates.memorization",
             )
         dtype = values.dtype if values.dtype.kind == "f" else np.float64
         taken = np.full(len(self.position), np.nan, dtype)
@@ -92,6 +96,7 @@ class Alignment:
         return taken
 
 
+@checked("memtools.align(estimates, to=dataset)")
 def align(
     numbers: Estimates | Scores | ExampleIndex,
     to: Any = None,

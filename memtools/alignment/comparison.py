@@ -20,6 +20,7 @@ from memtools.alignment.ranking import Overlap, overlap_of_tops
 from memtools.alignment.ranking import correlation as correlation
 from memtools.alignment.ranking import ranks as ranks
 from memtools.alignment.ranking import spearman as spearman
+from memtools.arguments import checked
 from memtools.errors import AlignmentError, ConfigError, SchemaError
 from memtools.estimates.about import sign_of
 from memtools.estimates.model import Estimates
@@ -103,6 +104,7 @@ class Comparison:
         return found
 
 
+@checked('memtools.compare(memtools.load("cifar100-pairs"), memtools.load("cifar100-cscores"))')
 def compare(
     first: Estimates | Scores | HighInfluencePairs,
     second: Estimates | Scores | HighInfluencePairs,

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from memtools.arguments import checked
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 
@@ -33,36 +34,43 @@ class Criterion:
     value: float = 0.0
 
 
+@checked("memtools.top(3000)")
 def top(n: int) -> Criterion:
     """The n highest scores."""
     return Criterion("top", n)
 
 
+@checked("memtools.bottom(3000)")
 def bottom(n: int) -> Criterion:
     """The n lowest scores."""
     return Criterion("bottom", n)
 
 
+@checked("memtools.closest(0.5, 100)")
 def closest(value: float, n: int) -> Criterion:
     """The n scores nearest to a value."""
     return Criterion("closest", n, value)
 
 
+@checked("memtools.random(500)")
 def random(n: int) -> Criterion:
     """Any n examples."""
     return Criterion("random", n)
 
 
+@checked("memtools.at_least(0.25)")
 def at_least(value: float) -> Criterion:
     """All scores from a value on."""
     return Criterion("at_least", 0, value)
 
 
+@checked("memtools.at_most(0.25)")
 def at_most(value: float) -> Criterion:
     """All scores up to a value."""
     return Criterion("at_most", 0, value)
 
 
+@checked("memtools.quantile_bin(9, 10)")
 def quantile_bin(which: int, n_bins: int) -> Criterion:
     """One of equally large bins of ascending scores, counted from 0."""
     return Criterion("bin", which, n_bins)

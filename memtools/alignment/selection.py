@@ -1,10 +1,10 @@
 """Examples chosen by their score: the most and least memorized, those in between, controls.
 
-    chosen = select(estimates, [top(3000)], per_class=True)
+    chosen = select(estimates, top(3000), per_class=True)
     chosen.index                             # int64, positions in the order of the scores
-    chosen = select(estimates, [top(3000)], to=subset)
+    chosen = select(estimates, top(3000), to=subset)
     chosen.index, chosen.counted_in          # positions in the data set that was given
-    chosen.save(Path("forget.json"))         # or .npy, .txt, .csv; with a manifest that replays it
+    chosen.save("forget.json")               # or .npy, .txt, .csv; with a manifest that replays it
 
 Several criteria make a mix; what an earlier one took, a later one leaves. Ties go to the lower
 position in the order of the scores, so that a selection is the same whatever order the data are in.
@@ -33,11 +33,12 @@ from memtools.alignment.criteria import closest as closest
 from memtools.alignment.criteria import quantile_bin as quantile_bin
 from memtools.alignment.criteria import random as random
 from memtools.alignment.criteria import top as top
+from memtools.arguments import StrPath, as_list, checked
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.model import Estimates
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
-from memtools.files import disk_errors, write_atomically
+from memtools.files import appearing_with_note, disk_errors
 
 FORMATS = (".npy", ".txt", ".csv", ".json")
 
@@ -68,11 +69,13 @@ class Selection:
         """The order in which `index` counts, such as `torchvision CIFAR100, Subset`."""
         return str(self.manifest["counted_in"])
 
-    def save(self, path: Path) -> None:
+    @checked('chosen.save("forget.json")')
+    def save(self, path: StrPath) -> None:
         """Write the indices as .npy, .txt, .csv or .json, and the manifest beside it.
 
         The manifest is `<name>.manifest.json`. Raises ConfigError for another ending.
         """
+        path = Path(path)
         contents: dict[str, Callable[[], bytes]] = {
             ".npy": self._npy,
             ".txt": lambda: "".join(f"{k}\n" for k in self.index.tolist()).encode(),
@@ -83,9 +86,9 @@ class Selection:
             raise ConfigError(f"{path}: unknown ending", hint=f"use {', '.join(FORMATS)}")
         content = contents[path.suffix]()
         manifest = (json.dumps(dict(self.manifest), indent=1) + "\n").encode()
-        with disk_errors(path):
-            write_atomically(path, content)
-            write_atomically(path.with_name(f"{path.name}.manifest.json"), manifest)
+        note = path.with_name(f"{path.name}.manifest.json")
+        with disk_errors(path), appearing_with_note(path, note, manifest) as file:
+            file.write(content)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -118,9 +121,10 @@ class Selection:
         return stream.getvalue().encode()
 
 
+@checked("memtools.select(estimates, memtools.top(3000))")
 def select(
     scores: Estimates | Scores,
-    criteria: Sequence[Criterion],
+    criteria: Criterion | Sequence[Criterion],
     *,
     per_class: bool = False,
     within: Array | None = None,
@@ -133,7 +137,8 @@ def select(
 
     Args:
         scores: One score for each example.
-        criteria: The rules, applied one after the other; a later one leaves what an earlier took.
+        criteria: One rule, such as memtools.top(3000); or several, applied one after the other: a
+            later one leaves what an earlier took.
         per_class: Choose n of each class, instead of n in all; needs labels.
         within: Choose among these only: positions, int, or a mask, bool, in the order of the
             result.
@@ -148,7 +153,8 @@ def select(
         The selection. Examples without a score (NaN) are never chosen.
 
     Raises:
-        ConfigError: Fewer examples are there than asked for, or nothing is chosen.
+        ConfigError: Fewer examples are there than asked for, or nothing is chosen; or the seed is
+            negative.
         AlignmentError: The data set does not fit the scores.
     """
     if to is not None:
@@ -159,10 +165,13 @@ def select(
     eligible = ~np.isnan(np.asarray(of.values, np.float64))
     eligible &= _allowed(within, alignment, len(of))
     groups = _groups(of, eligible, per_class)
+    rules = as_list(criteria, Criterion)
+    if seed < 0:
+        raise ConfigError(f"the seed is {seed}", hint="give a whole number from 0 on")
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(of), np.bool_)
     values = np.asarray(of.values, np.float64)
-    for criterion in criteria:
+    for criterion in rules:
         for name, group in groups.items():
             left = group[~chosen[group]]
             chosen[choose(criterion, left, values, group, rng, name)] = True
@@ -184,7 +193,7 @@ def select(
         "quantity": of.quantity,
         "definition": of.about.definition,
         "direction": of.about.direction,
-        "criteria": [dataclasses.asdict(each) for each in criteria],
+        "criteria": [dataclasses.asdict(each) for each in rules],
         "per_class": per_class,
         "control": control,
         "seed": seed,

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from memtools.arguments import StrPath, checked
 from memtools.artifacts.assembly import Assembly
 from memtools.artifacts.proof import require_proven
 from memtools.artifacts.receipts import stamp
@@ -49,11 +50,12 @@ class Terms:
 USUAL = Terms()
 
 
+@checked('memtools.fetch("cifar100-pairs"), or [memtools.fetch(name) for name in names]')
 def fetch(
     name: str,
-    to: Path | str | None = None,
+    to: StrPath | None = None,
     *,
-    registries: Sequence[str | Path] = (),
+    registries: StrPath | Sequence[StrPath] = (),
     mirror: str | None = None,
     offline: bool | None = None,
     terms: Terms = USUAL,
@@ -70,12 +72,13 @@ def fetch(
     return bring(settings.registry()[name], settings, terms)
 
 
+@checked('memtools.join("imagenet-influence", "downloads")')
 def join(
     name: str,
-    parts_in: Path | str,
-    to: Path | str | None = None,
+    parts_in: StrPath,
+    to: StrPath | None = None,
     *,
-    registries: Sequence[str | Path] = (),
+    registries: StrPath | Sequence[StrPath] = (),
     terms: Terms = USUAL,
 ) -> Path:
     """The path of a published file, joined from parts that lie in a directory.

@@ -56,7 +56,7 @@ class Settings:
             )
         chosen = cache or environ.get("MEMTOOLS_CACHE")
         return cls(
-            cache=_from_home(chosen) if chosen else _default_cache(),
+            cache=_from_home(os.fspath(chosen)) if chosen else _default_cache(),
             mirror=mirror,
             registries=_listed(registries) or _words("MEMTOOLS_REGISTRY"),
             offline=is_set("MEMTOOLS_OFFLINE") if offline is None else offline,
@@ -168,8 +168,10 @@ def _words(variable: str) -> tuple[str, ...]:
 
 
 def _listed(registries: StrPath | Sequence[StrPath]) -> tuple[str, ...]:
-    one = isinstance(registries, str | os.PathLike)
-    return tuple(map(os.fspath, [registries] if one else registries))
+    """Return registries as text; one alone may be given without a list."""
+    if isinstance(registries, str | os.PathLike):
+        return (os.fspath(registries),)
+    return tuple(os.fspath(each) for each in registries)
 
 
 def _default_cache() -> Path:

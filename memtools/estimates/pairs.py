@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.arguments import StrPath, checked
 from memtools.errors import ConfigError
 from memtools.estimates.about import About, save
 from memtools.estimates.npz import Array
@@ -51,6 +51,7 @@ class HighInfluencePairs:
         """How many distinct test examples there are."""
         return len(np.unique(self.test_index))
 
+    @checked("pairs.pairs(min_mem=0.5)")
     def pairs(self, min_mem: float = MIN_MEM, min_infl: float = MIN_INFL) -> HighInfluencePairs:
         """Those at or above both thresholds; ConfigError for lower ones than the list knows."""
         if min_mem < self.min_mem or min_infl < self.min_infl:
@@ -83,7 +84,8 @@ class HighInfluencePairs:
             return arrays
         return arrays | {"min_mem": np.array(self.min_mem), "min_infl": np.array(self.min_infl)}
 
-    def save(self, path: Path) -> None:
+    @checked('pairs.save("pairs.npz")')
+    def save(self, path: StrPath) -> None:
         """Write the pairs as an npz of the published schema, whole or not at all."""
         save(path, self.arrays, self.about)
 

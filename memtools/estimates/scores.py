@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
+from memtools.arguments import StrPath, checked
 from memtools.estimates.about import About, save
 from memtools.estimates.npz import Array
 
@@ -55,7 +55,8 @@ class Scores:
         }
         return {name: array for name, array in known.items() if array is not None}
 
-    def save(self, path: Path) -> None:
+    @checked('scores.save("scores.npz")')
+    def save(self, path: StrPath) -> None:
         """Write everything that is known as an npz, whole or not at all."""
         extra = {"quantity": np.array(self.quantity)}
         if self.partial:

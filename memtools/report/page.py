@@ -14,10 +14,10 @@ The folder appears whole or not at all. The same input gives the same bytes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from memtools.arguments import StrPath, checked
 from memtools.errors import ConfigError
 from memtools.estimates.model import Estimates
 from memtools.estimates.pairs import HighInfluencePairs
@@ -35,7 +35,7 @@ from memtools.report.quality import quality_of
 from memtools.report.subject import subject_of
 from memtools.report.summary import facts_of, summary_of
 from memtools.report.thumbnails import Sheets
-from memtools.runs.store import RunStore
+from memtools.runs.store import Stores, open_stores
 
 with needing("report"):
     import jinja2
@@ -55,12 +55,13 @@ class Written:
     n_missing: int
 
 
+@checked('memtools.write_report(estimates, "report", images="tfds:cifar100")')
 def write_report(
     numbers: Estimates | Scores | HighInfluencePairs,
-    to: Path,
+    to: StrPath,
     *,
     images: Any = None,
-    stores: Sequence[RunStore] = (),
+    stores: Stores = (),
     figures: bool = False,
     max_images: int = MAX_IMAGES,
     over: bool = False,
@@ -68,13 +69,14 @@ def write_report(
     """Write the report of estimates or scores to a new directory.
 
     images: a source (memtools.report.images), or a data set object. stores: of the runs that the
-    numbers were estimated from, for their quality. figures: draw some as PDF and PNG, too.
-    max_images: thumbnails that are drawn at most, 1,000 and more. over: in the place of a report
-    that is there.
+    numbers were estimated from, or their paths, for their quality. figures: draw some as PDF and
+    PNG, too. max_images: thumbnails that are drawn at most, 1,000 and more. over: in the place of
+    a report that is there.
 
     Raises DiskError for a directory that is not empty; AlignmentError for images of something else;
     ConfigError for a list of pairs, or for runs of other numbers.
     """
+    to, stores = Path(to), open_stores(stores)
     if max_images < FEWEST:
         raise ConfigError(f"at most {max_images} images", hint=f"allow {FEWEST:,} or more")
     require_free_place(to, over=over)

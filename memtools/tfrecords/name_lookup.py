@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memtools.alignment.name_join import class_synsets
+from memtools.arguments import checked
 from memtools.datasets.image_stems import parse_names
 from memtools.datasets.names import NameColumn
 from memtools.datasets.splits import parse_split
 from memtools.errors import ConfigError, RecordError
-from memtools.estimates.model import ExampleIndex
+from memtools.estimates.model import Estimates, ExampleIndex
 from memtools.estimates.npz import Array
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ _SUFFIX = r"^(.*_.*)_(n\d{8})$"
 _FOLDER = r"^(?:.*/)?(n\d{8})/[^/]*$"
 
 
+@checked("memtools.with_index(dataset, estimates)")
 def with_index(
-    dataset: tf.data.Dataset, index: ExampleIndex, *, key: str = "file_name", split: str = "train"
-) -> tf.data.Dataset:
+    dataset: Any, index: ExampleIndex | Estimates, *, key: str = "file_name", split: str = "train"
+) -> Any:
     """Return a data set of dictionaries with the published `index` of each example, by its name.
 
     Works on `tfds.load("imagenet2012")` and on anything else with names, in any writing that
@@ -38,8 +40,8 @@ def with_index(
     are the ids of TFDS, such as `train_01234`.
 
     Args:
-        dataset: The data set; its elements are dictionaries, single or in batches.
-        index: The published names, or the labels of an official order.
+        dataset: A tf.data.Dataset; its elements are dictionaries, single or in batches.
+        index: Estimates, or their index: the published names, or the labels of an official order.
         key: Where the name is.
         split: `train`, or one of `test`, `val` and `validation`.
 
@@ -54,6 +56,12 @@ def with_index(
     """
     import tensorflow as tf
 
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ConfigError(
+            f"{type(dataset).__name__} is not a tf.data.Dataset",
+            hint='give one whose examples have names, such as tfds.load("imagenet2012")["train"]',
+        )
+    index = index.index if isinstance(index, Estimates) else index
     spec = dataset.element_spec
     if not isinstance(spec, Mapping) or key not in spec:
         keys = ", ".join(spec) if isinstance(spec, Mapping) else "no keys"

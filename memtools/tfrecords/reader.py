@@ -11,12 +11,14 @@ numbers of a 70 % subset costs more than reading it does.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from memtools.arguments import StrPath, checked
 from memtools.errors import ConfigError, RecordError
 from memtools.extras import needing
 from memtools.tfrecords.completeness import FRAMING, find_damage, require_whole
@@ -39,15 +41,16 @@ _CUT = "a shard does not end with a whole record:"
 _AREA, _ASPECT = (0.08, 1.0), (3 / 4, 4 / 3)  # of the random-resized crop
 
 
+@checked('memtools.read_records("/data/imagenet", "train", batch_size=256)')
 def read_records(
-    directory: Path | str,
+    directory: StrPath,
     split: str,
     *,
-    mask: NDArray[np.bool_] | None = None,
+    mask: ArrayLike | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
     image_size: int = IMAGE_SIZE,
-    dtype: tf.DType = tf.float32,
+    dtype: tf.DType | str = tf.float32,
     worker: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """The examples of a split: `image`, `label` (0-based), `index`; and `valid`, see below.
@@ -75,9 +78,10 @@ def read_records(
     Raises ConfigError if there are no records of that split, or for a mask of another length;
     RecordError if shards are missing or not as built, or if the set is still being built.
     """
-    store, split = open_store(directory), stored_split(split)
+    store, split = open_store(os.fspath(directory)), stored_split(split)
     ledger = Ledger.open(store)
     sizes = require_whole(store, split, ledger)
+    mask = None if mask is None else np.asarray(mask)
     _require_mask(mask, ledger.splits.get(split))
     examples = _selected(_records(store, sizes, seed, worker), mask)
     if seed is not None:
