@@ -1,6 +1,7 @@
 """Parts brought side by side into one file; a broken one alone is fetched again."""
 
 import dataclasses
+import hashlib
 import json
 import logging
 import threading
@@ -127,10 +128,9 @@ def test_a_fast_line_is_served_one_part_after_the_other(run, urls, monkeypatch, 
 def test_what_was_learnt_on_the_way_stands_in_the_receipt(run, urls, target):
     run(urls(), sizes=False, blobs=False)
     receipt = read_receipt(target)
-    assert receipt.digests["md5"] == md5(WHOLE)
-    assert len(receipt.digests["sha256"]) == 64
+    assert receipt.digests == {"md5": md5(WHOLE)}
     assert receipt.parts == [
-        {"name": f"{name}.bin", "size": len(data), "git_blob": git_blob(data)}
+        {"name": f"{name}.bin", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in zip("abc", CONTENTS, strict=True)
     ]
 
@@ -273,11 +273,40 @@ def test_what_was_learnt_of_a_file_is_demanded_of_its_next_copy(run, urls, targe
     run(urls(), blobs=False)
     receipt = target.with_name(".thing.npz.receipt.json")
     facts = json.loads(receipt.read_text())
-    facts["digests"]["sha256"] = "0" * 64  # as if other bytes had the same md5
+    facts["parts"][1]["sha256"] = "0" * 64  # as if other bytes had the same md5
     receipt.write_text(json.dumps(facts))
-    with pytest.raises(ChecksumError, match=f"sha256 is .*, expected {'0' * 64}"):
+    with pytest.raises(ChecksumError, match=rf"b\.bin: sha256 is .*, expected {'0' * 64}"):
         run(urls(), blobs=False)
     assert target.read_bytes() == WHOLE  # the copy that is here stays
+
+
+def test_the_sha256_that_a_verification_learnt_is_demanded_of_the_next_copy(run, urls, target):
+    run(urls())
+    receipt = target.with_name(".thing.npz.receipt.json")
+    facts = json.loads(receipt.read_text())
+    facts["digests"]["sha256"] = "0" * 64
+    receipt.write_text(json.dumps(facts))
+    with pytest.raises(ChecksumError, match=f"sha256 is .*, expected {'0' * 64}"):
+        run(urls())
+
+
+@pytest.mark.parametrize(
+    ("promises", "whole", "part"),
+    [
+        ({}, ("md5",), ("git_blob",)),
+        ({"blobs": False}, ("md5",), ("sha256",)),
+        ({"whole": False}, (), ("git_blob",)),
+        ({"whole": False, "blobs": False}, (), ("sha256",)),
+        ({"sha256": hashlib.sha256(WHOLE).hexdigest()}, ("md5", "sha256"), ("git_blob",)),
+    ],
+)
+def test_each_byte_is_hashed_for_what_is_demanded_and_one_link(
+    run, urls, target, promises, whole, part
+):
+    run(urls(), **promises)
+    receipt = read_receipt(target)
+    assert tuple(receipt.digests) == whole
+    assert [tuple(each)[2:] for each in receipt.parts] == [part] * 3
 
 
 # ---- local parts

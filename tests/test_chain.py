@@ -177,8 +177,19 @@ def test_claims_that_were_never_proven_are_passed_on():
     assert set(again(chain).claims) == {4, 10, 20, 30, 35}
 
 
-def test_claims_in_digests_of_another_kind_are_not_taken():
-    state = holding(35).to_json()
+def test_claims_in_digests_of_another_kind_are_proven_by_these():
+    """What an earlier version began, with other digests for its links, goes on."""
+    chain = Chain.from_json(("sha256",), holding(35).to_json())
+    assert set(chain.claims) == {10, 20, 30, 35}
+    while claim := chain.next_claim():
+        chain.extend(memoryview(DATA[chain.position : claim[0]]))
+        assert chain.links[claim[0]] == claim[1]
+    assert chain.digests["sha256"] == hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "none", "", None, 5])
+def test_claims_in_digests_of_an_unknown_kind_are_not_taken(algorithm):
+    state = holding(35).to_json() | {"algorithm": algorithm}
     assert Chain.from_json(("sha256",), state).claims == {}
 
 

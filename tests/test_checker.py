@@ -306,7 +306,8 @@ def test_what_was_learnt_of_an_older_version_is_not_demanded_of_a_newer(put, pla
 def test_a_file_proven_by_its_parts_alone_is_held_to_what_was_learnt(put, join, place):
     check = put(None, whole=False)
     path = join()
-    assert set(check().proven_by) == {"md5", "sha256"}
+    assert check().proven_by == ("git_blob of each part",)
+    assert set(check().proven_by) == {"md5", "sha256", "git_blob"}
     path.write_bytes(flipped(WHOLE, 3001))
     with pytest.raises(ChecksumError, match=r"broken: b\.bin"):
         check()
@@ -335,15 +336,17 @@ def test_only_proven_bytes_are_learnt_from():
         return parse_registry(text, where="r", base="https://example.org/")["thing"]
 
     def receipt(*, proven):
-        parts = [{"name": "a.bin", "size": len(A)}]
+        parts = [{"name": "a.bin", "size": len(A), "sha256": "2" * 64}]
         digests = {"md5": md5(A), "sha256": "1" * 64}
         return Receipt("thing", digests, parts, proven, "", [len(A), 0, 0, 0], "")
 
-    vague = parse(blobs=False)
-    assert promised(vague, None) == {"md5": md5(A)}
-    assert promised(vague, receipt(proven=False)) == {"md5": md5(A)}
-    assert promised(vague, receipt(proven=True)) == {"md5": md5(A), "sha256": "1" * 64}
-    assert promised(parse(blobs=False, whole=False), receipt(proven=True)) == {}
+    vague, nothing = parse(blobs=False), parse(blobs=False, whole=False)
+    learnt = {"md5": md5(A), "sha256": "1" * 64}
+    assert promised(vague, None) == ({"md5": md5(A)}, [{}])
+    assert promised(vague, receipt(proven=False)) == ({"md5": md5(A)}, [{}])
+    assert promised(vague, receipt(proven=True)) == (learnt, [{"sha256": "2" * 64}])
+    assert promised(nothing, receipt(proven=False)) == (learnt, [{"sha256": "2" * 64}])
+    assert promised(nothing, None) == ({}, [{}])
 
 
 # ---- parts

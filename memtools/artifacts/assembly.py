@@ -16,7 +16,7 @@ import logging
 import queue
 from pathlib import Path
 
-from memtools.artifacts.proof import Span, promised
+from memtools.artifacts.proof import LEARNT, Span, promised
 from memtools.artifacts.receipts import covers_part, read_receipt, write_receipt
 from memtools.artifacts.registry import Artifact, Part
 from memtools.errors import ChecksumError, DiskError, IntegrityError
@@ -43,10 +43,15 @@ class Assembly:
         self.artifact = artifact
         self.target = target
         self.patience = patience
+        # Each byte is hashed for what is demanded, and not more: md5 of the whole takes longer
+        # than all the rest of a fetch, and another digest beside it half as long again.
+        earlier = read_receipt(target) if artifact.checkable and target.exists() else None
+        self.expected, of_parts = promised(artifact, earlier)
         pieces = [
-            Piece(part.file, _size(artifact, part), ("git_blob", *part.digests))
-            for part in artifact.parts
+            Piece(part.file, _size(artifact, part), tuple(expected) or (LEARNT,))
+            for part, expected in zip(artifact.parts, of_parts, strict=True)
         ]
+        self.of_parts = dict(zip(pieces, of_parts, strict=True))
         self.parts = dict(zip(pieces, artifact.parts, strict=True))
         self.partial = Partial(target, pieces, identity=_identity(artifact))
         self.learnt: dict[Piece, dict[str, str]] = {}
@@ -77,7 +82,9 @@ class Assembly:
         """Complete every piece; the digests of the whole file, by algorithm."""
         partial, crew = self.partial, Crew(self.partial)
         partial.rewritten = False
-        trail = crew.trail("md5", "sha256")
+        only = partial.pieces[0].algorithms if len(partial.pieces) == 1 else ()
+        algorithms = [name for name in self.expected if name not in only]
+        trail = crew.trail(*algorithms)
         left = queue.SimpleQueue[Piece]()
         for piece in partial.pieces:
             left.put(piece)
@@ -97,14 +104,14 @@ class Assembly:
                     show(piece.name, piece.chain.position, piece.size)
                 held = sum(piece.chain.position for piece in partial.pieces)
                 show(self.target.name, held, partial.size)
-                show("verifying", trail.position, partial.size)
+                if algorithms:
+                    show("verifying", trail.position, partial.size)
 
             crew.join(tick)
             if partial.rewritten:  # the digests have seen bytes that were replaced since
-                trail = crew.trail("md5", "sha256")
+                trail = crew.trail(*algorithms)
                 crew.join(tick)
-        only = self.learnt[partial.pieces[0]] if len(partial.pieces) == 1 else {}
-        return {**only, **trail.digests}
+        return {**(self.learnt[partial.pieces[0]] if only else {}), **trail.digests}
 
     def _complete(self, piece: Piece) -> None:
         """Bring one piece; if its digest is wrong, once more where that can help."""
@@ -115,7 +122,7 @@ class Assembly:
         for may_repeat in (True, False):
             self._bring(piece, part)
             self.learnt[piece] = partial.digests(piece)
-            wrong = _difference(part.digests, self.learnt[piece])
+            wrong = _difference(self.of_parts[piece], self.learnt[piece])
             if not wrong:
                 return
             repeat = may_repeat and not part.path and (piece.resumed or len(self.parts) > 1)
@@ -146,22 +153,22 @@ class Assembly:
             download(self.partial, piece, part.url, self.patience)
 
     def _wrong(self, digests: dict[str, str]) -> str:
-        """Words for the first digest of the whole file that does not hold."""
-        earlier = read_receipt(self.target) if self.target.exists() else None
-        return _difference(promised(self.artifact, earlier), digests)
+        """Return words for the first digest of the whole file that does not hold."""
+        return _difference(self.expected, digests)
 
     def _doubtful(self) -> list[Piece]:
         """Pieces that nothing but the digest of the whole could have proven wrong."""
         return [
             piece
             for piece, part in self.parts.items()
-            if not part.digests and not part.path and piece.resumed
+            if not self.of_parts[piece] and not part.path and piece.resumed
         ]
 
     def _part_is_wrong(self, piece: Piece, wrong: str) -> ChecksumError:
         part, actual = self.parts[piece], self.learnt[piece]
         changed = "the remote file has changed: " if piece.changed else ""
-        name = next(name for name in part.digests if actual[name] != part.digests[name])
+        expected = self.of_parts[piece]
+        name = next(name for name in expected if actual[name] != expected[name])
         twin = [
             other.file for other in self.artifact.parts if other.digests.get(name) == actual[name]
         ]
@@ -169,7 +176,7 @@ class Assembly:
         return ChecksumError(
             f"{piece.name}: {changed}{wrong}{swapped}",
             path=self.target,
-            expected=part.digests[name],
+            expected=expected[name],
             actual=actual[name],
             hint=_WRONG_LOCAL if part.path else _WRONG_REMOTE,
         )
@@ -181,7 +188,7 @@ class Assembly:
         for piece in self.partial.pieces:
             self.partial.forget(piece)
             piece.damage = wrong
-        expected = promised(self.artifact, None)
+        expected = self.expected
         name = next((each for each in expected if digests.get(each) != expected[each]), "")
         return ChecksumError(
             f"{self.artifact.file}: {'the remote file has changed: ' if changed else ''}{wrong}",

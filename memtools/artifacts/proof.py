@@ -24,6 +24,8 @@ from memtools.files import CHUNK, disk_errors, new_hash
 from memtools.progress import bars
 
 Span = tuple[int, int]  # start, size
+STRONG = ("git_blob", "sha256")  # digests of a part that are worth demanding again
+LEARNT = "sha256"  # is computed of a part where the registry has no digest of it
 
 
 def require_proven(artifact: Artifact, path: Path) -> None:
@@ -52,32 +54,44 @@ def prove(artifact: Artifact, path: Path) -> tuple[dict[str, str], tuple[str, ..
     with disk_errors(path):
         before = stamp(path)
         _require_size(artifact, path, before[0])
+        expected, of_parts = promised(artifact, earlier)
         spans = part_spans(artifact, before[0], earlier)
-        digests, parts = _read(artifact, path, spans)
-    broken = _broken_parts(artifact, parts, spans)
-    expected = promised(artifact, earlier)
-    learnt = earlier.digests if earlier and earlier.covers(artifact) else {}
-    known = expected or ({} if artifact.checkable else learnt)  # which shows that it is unchanged
-    for name, value in known.items():
-        if digests.get(name) != value:
+        digests, parts = _read(artifact, path, of_parts, spans)
+    broken = _broken_parts(parts, of_parts, spans)
+    for name, value in expected.items():
+        if digests[name] != value:
             raise _wrong_digest(artifact, path, name, value, digests[name], broken)
     for name, value, actual in broken.values():
         raise _wrong_digest(artifact, path, name, value, actual, broken)
-    in_parts = {name for part in artifact.parts for name in part.digests} if spans else set()
-    if not (known or (in_parts and all(part.digests for part in artifact.parts))):
+    if not (expected or (spans and all(of_parts))):
         raise IntegrityError(
             f"{path}: the registry has no digest of {artifact.name} as a whole",
             hint="nothing can be said about this file; ask its publisher for a digest",
         )
     write_receipt(path, artifact, digests, parts, before=before)
-    return digests, tuple(expected or sorted(f"{name} of each part" for name in in_parts))
+    return digests, _names(expected, of_parts) if artifact.checkable else ()
 
 
-def promised(artifact: Artifact, earlier: Receipt | None) -> dict[str, str]:
-    """Return the digests to demand: the registry's, and all that were learnt when those held."""
-    if artifact.checkable and earlier and earlier.proven and earlier.covers(artifact):
-        return {**earlier.digests, **artifact.digests}
-    return artifact.digests
+def _names(expected: Mapping[str, str], of_parts: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the names of the digests of the whole, or else those of the parts."""
+    in_parts = sorted({f"{name} of each part" for each in of_parts for name in each})
+    return tuple(expected or in_parts)
+
+
+def promised(
+    artifact: Artifact, earlier: Receipt | None
+) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return the digests to demand of the whole and of each part.
+
+    They are the registry's, and those that were learnt when these held. Where the registry has
+    none, those that were learnt show at least that the file has not changed since.
+    """
+    whole, parts = artifact.digests, [part.digests for part in artifact.parts]
+    if earlier and earlier.covers(artifact) and (earlier.proven or not artifact.checkable):
+        whole = {**whole, **earlier.digests}
+        for part, recorded in zip(parts, earlier.parts, strict=True):
+            part.update({name: recorded[name] for name in STRONG if name in recorded})
+    return whole, parts
 
 
 def part_spans(artifact: Artifact, size: int, earlier: Receipt | None) -> list[Span] | None:
@@ -101,9 +115,9 @@ def part_spans(artifact: Artifact, size: int, earlier: Receipt | None) -> list[S
 
 
 def _recorded_size(part: Part, recorded: Mapping[str, Any]) -> int | None:
-    """Return the size of a part as recorded, if its digests are the same."""
-    same = [recorded[name] == value for name, value in part.digests.items() if name in recorded]
-    return recorded["size"] if same and all(same) else None
+    """Return the size of a part as recorded, unless it had other digests."""
+    same = all(recorded.get(name, value) == value for name, value in part.digests.items())
+    return recorded.get("size") if same else None
 
 
 def _require_size(artifact: Artifact, path: Path, size: int) -> None:
@@ -117,42 +131,55 @@ def _require_size(artifact: Artifact, path: Path, size: int) -> None:
 
 
 def _read(
-    artifact: Artifact, path: Path, spans: Sequence[Span] | None
+    artifact: Artifact,
+    path: Path,
+    of_parts: Sequence[Mapping[str, str]],
+    spans: Sequence[Span] | None,
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Return the digests of the whole, and the name, size and digests of each part.
 
-    Where the parts lie is not known: their digests are those of the registry, and no size.
+    Where the place of the parts is not known, their digests are the demanded ones, and no size.
     """
-    parts: list[dict[str, Any]] = []
+    names = [part.file for part in artifact.parts]
+    found: list[dict[str, str]] = []
     with path.open("rb", buffering=0) as file, bars() as show:
         size = os.fstat(file.fileno()).st_size
         whole = {name: new_hash(name, size) for name in ALGORITHMS}
         buffer = memoryview(bytearray(CHUNK))
         for n, (start, length) in enumerate(spans or [(0, size)]):
-            algorithms = artifact.parts[n].digests if spans else ()
-            own = {name: new_hash(name, length) for name in {"git_blob", *algorithms} if spans}
+            wanted = (of_parts[n] or [LEARNT]) if spans and len(spans) > 1 else ()
+            own = {name: new_hash(name, length) for name in wanted}
             left = length
             while left > 0 and (n_read := file.readinto(buffer[:left])):
                 for each in (*whole.values(), *own.values()):
                     each.update(buffer[:n_read])
                 left -= n_read
                 show(f"reading {path.name}", start + length - left, size)
-            facts = {"name": artifact.parts[n].file, "size": length - left}
-            parts.append({**facts, **{name: each.hexdigest() for name, each in own.items()}})
-    if not spans:
-        parts = [{"name": each.file, "size": None, **each.digests} for each in artifact.parts]
-    return {name: each.hexdigest() for name, each in whole.items()}, parts
+            found.append({name: each.hexdigest() for name, each in own.items()})
+    digests = {name: each.hexdigest() for name, each in whole.items()}
+    if spans is None:
+        return digests, [
+            {"name": name, "size": None, **each} for name, each in zip(names, of_parts, strict=True)
+        ]
+    if len(spans) == 1:
+        found = [digests]
+    return digests, [
+        {"name": name, "size": length, **each}
+        for name, (_, length), each in zip(names, spans, found, strict=True)
+    ]
 
 
 def _broken_parts(
-    artifact: Artifact, parts: Sequence[Mapping[str, Any]], spans: Sequence[Span] | None
+    parts: Sequence[Mapping[str, Any]],
+    of_parts: Sequence[Mapping[str, str]],
+    spans: Sequence[Span] | None,
 ) -> dict[str, tuple[str, str, str]]:
     """Return (algorithm, expected, actual) of each part that differs, by its name and range."""
     broken: dict[str, tuple[str, str, str]] = {}
-    for part, actual, (start, size) in zip(artifact.parts, parts, spans or (), strict=False):
-        for name, value in part.digests.items():
+    for actual, demanded, (start, size) in zip(parts, of_parts, spans or (), strict=False):
+        for name, value in demanded.items():
             if actual[name] != value:
-                where = f"{part.file}, bytes {start} to {start + size}"
+                where = f"{actual['name']}, bytes {start} to {start + size}"
                 broken.setdefault(where, (name, value, actual[name]))
     return broken
 

@@ -21,6 +21,7 @@ from memtools.files import new_hash
 
 MIN_BLOCK = 16 << 20
 MAX_BLOCKS = 4096
+LINKED = ("git_blob", "sha256")  # algorithms that links may have
 
 
 class Chain:
@@ -101,9 +102,13 @@ class Chain:
 
     @classmethod
     def from_json(cls, algorithms: Iterable[str], state: Mapping[str, Any]) -> Self:
-        """A chain that holds nothing, and claims what the state file says."""
+        """Return a chain that holds nothing, and claims what the state file says.
+
+        Links of another algorithm are proven by it; the digests that are wanted come in addition.
+        """
         size, block_size = state["size"], int(state["block_size"])
-        chain = cls(algorithms, size, block_size)
+        of_links = [name for name in LINKED if name == state["algorithm"]]
+        chain = cls(dict.fromkeys([*of_links, *algorithms]), size, block_size)
         if state["algorithm"] == chain.algorithm:
             limit = float("inf") if size is None else size
             links = {int(end): str(digest) for end, digest in state["links"].items()}

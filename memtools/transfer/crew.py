@@ -80,6 +80,8 @@ class Trail:
     def run(self) -> None:
         """Follow the bytes to their end; then `digests` are there."""
         partial = self._partial
+        if not self._hashes:
+            return
         while self.position != partial.size:
             partial.wait_until(self._worth_reading)
             length = min(partial.frontier - self.position, 4 * STRIDE)
