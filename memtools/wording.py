@@ -44,6 +44,11 @@ def printable(text: str, *, keep: str = "") -> str:
     return _UNPRINTABLE.sub(escape, text)
 
 
+def encodable(text: str) -> str:
+    """Return `text` with lone surrogates escaped: bytes of a file name that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def redact_url(url: str) -> str:
     """Return a URL without its user name, password and fragment, its query values as `***`.
 

@@ -118,7 +118,7 @@ class Selection:
         known = {name: column.tolist() for name, column in columns.items() if column is not None}
         writer.writerow(known)
         writer.writerows(zip(*known.values(), strict=True))
-        return stream.getvalue().encode()
+        return stream.getvalue().encode("utf-8", "backslashreplace")  # names that are not UTF-8
 
 
 @checked("memtools.select(estimates, memtools.top(3000))")

@@ -23,7 +23,7 @@ from memtools.arguments import StrPath
 from memtools.documents import parse_json
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.npz import Array, scalar_of, write_npz
-from memtools.wording import printable
+from memtools.wording import encodable, printable
 
 ORDERS = ("official", "published", "tfds", "file")
 """The orders of examples that a user can declare; an empty text means that none is recorded."""
@@ -61,6 +61,10 @@ class About:
     doubt: str = ""
     source: str = ""
     digest: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return what a file records; a source whose name is not UTF-8 is escaped."""
+        return {name: encodable(value) for name, value in dataclasses.asdict(self).items()}
 
     def lines(self) -> list[str]:
         """What is known, a line each, for people."""
@@ -174,7 +178,7 @@ def save(path: StrPath, arrays: Mapping[str, Array], about: About) -> None:
     """
     path = Path(path)
     require_npz(path)
-    said = {"about": np.array(json.dumps(dataclasses.asdict(about)))}
+    said = {"about": np.array(json.dumps(about.to_json()))}
     write_npz(path, collections.ChainMap(said, arrays))  # type: ignore[arg-type]
 
 

@@ -31,7 +31,9 @@ from memtools.estimates.npy import CHUNK as CHUNK
 from memtools.estimates.npy import DAMAGED, Header, read_array, read_header, standard_type
 from memtools.estimates.npy import Array as Array
 from memtools.estimates.npy import read_npy as read_npy
+from memtools.file_kinds import require_regular
 from memtools.files import appearing, disk_errors, human_size
+from memtools.wording import encodable
 
 _BOMB_SIZE = 64 << 20  # bytes: below this nothing can hurt
 _BOMB_RATIO = 100  # measured values do not shrink like that; zeros do
@@ -90,6 +92,7 @@ class Npz(Mapping[str, Array]):
         self._names = names
         self._file: BinaryIO = io.BytesIO(data or b"")
         if data is None:
+            require_regular(path)
             with disk_errors(path):
                 self._file = path.open("rb")
         self.close = weakref.finalize(self, self._file.close)  # also when the last user has gone
@@ -186,6 +189,16 @@ class Npz(Mapping[str, Array]):
         return SchemaError(f"{self.path}: not a valid npz: {why}", hint=DAMAGED)
 
 
+def encodable_text(column: Array) -> Array:
+    """Return text with lone surrogates escaped, which no format holds; other arrays as they are."""
+    if column.dtype.kind != "U" or not column.dtype.itemsize:
+        return column
+    codes = np.ascontiguousarray(column, column.dtype.newbyteorder("=")).view(np.uint32)
+    if not ((codes >= 0xD800) & (codes <= 0xDFFF)).any():
+        return column
+    return np.array([*map(encodable, column.ravel().tolist())]).reshape(column.shape)
+
+
 def write_npz(
     path: Path, arrays: Mapping[str, Array], *, once: bool = False, ours: bool = False
 ) -> None:
@@ -208,4 +221,4 @@ def write_npz(
         for name, array in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy")  # without a date: equal input, equal bytes
             with archive.open(info, "w", force_zip64=True) as member:
-                npy.write_array(member, np.asarray(array), allow_pickle=False)
+                npy.write_array(member, encodable_text(np.asarray(array)), allow_pickle=False)

@@ -12,7 +12,6 @@ enough for memtools to read the same object back (memtools.estimates.score_files
 from __future__ import annotations
 
 import csv
-import dataclasses
 import functools
 import io
 import json
@@ -22,16 +21,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from memtools.arguments import StrPath, checked
 from memtools.errors import ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.columns import BESIDE
-from memtools.estimates.npz import Array
+from memtools.estimates.model import Estimates
+from memtools.estimates.npz import Array, encodable_text
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.parquet_tables import PARQUET_KEY
 from memtools.estimates.scores import Scores
 from memtools.estimates.text_tables import ABOUT_ENDING
 from memtools.extras import needing
-from memtools.files import appearing, disk_errors, write_atomically
+from memtools.files import appearing, appearing_with_note, disk_errors
 
 Columns = Mapping[str, Array]
 ENDINGS = (".csv", ".tsv", ".json", ".parquet")
@@ -73,18 +74,22 @@ def pair_columns(pairs: HighInfluencePairs) -> Columns:
     }
 
 
-def write_scores(path: Path, scores: Scores, extra: Columns | None = None) -> None:
+@checked('write_scores("scores.csv", estimates.scores)')
+def write_scores(path: StrPath, scores: Scores | Estimates, extra: Columns | None = None) -> None:
     """Write a row for each example, and with it everything that `memtools.load` needs.
 
     Args:
         path: Its ending names the format: an npz, or one of `ENDINGS`.
-        scores: The scores.
+        scores: The scores; of estimates the memorization.
         extra: More columns of a table, each [n].
 
     Raises:
         ConfigError: The ending names no format.
         DiskError: The disk fails.
     """
+    path = Path(path)
+    if isinstance(scores, Estimates):
+        scores = scores.scores
     if path.suffix.lower() == ".npz":
         scores.save(path)
         return
@@ -92,8 +97,10 @@ def write_scores(path: Path, scores: Scores, extra: Columns | None = None) -> No
     write_table(path, {**score_columns(scores), **(extra or {})}, scores.about, recorded)
 
 
-def write_pairs(path: Path, pairs: HighInfluencePairs) -> None:
+@checked('write_pairs("pairs.csv", pairs)')
+def write_pairs(path: StrPath, pairs: HighInfluencePairs) -> None:
     """Write a row for each pair, and the thresholds; see `write_scores`."""
+    path = Path(path)
     if path.suffix.lower() == ".npz":
         pairs.save(path)
         return
@@ -127,13 +134,13 @@ def write_table(
             f"{path}: the ending names no format", hint=f"choose one of {', '.join(ENDINGS)}"
         )
     types = {name: _type_code(column) for name, column in columns.items()}
-    document = {**dataclasses.asdict(about), **(recorded or {}), "types": types}
-    with disk_errors(path), appearing(path) as file:
+    columns = {name: encodable_text(column) for name, column in columns.items()}
+    document = {**about.to_json(), **(recorded or {}), "types": types}
+    noted = ending in (".csv", ".tsv")  # the other formats have a place for it inside
+    note, content = path.with_name(path.name + ABOUT_ENDING), json.dumps(document, indent=1)
+    output = appearing_with_note(path, note, content.encode()) if noted else appearing(path)
+    with disk_errors(path), output as file:
         write(file, columns, document)
-    if ending in (".csv", ".tsv"):
-        beside = path.with_name(path.name + ABOUT_ENDING)
-        with disk_errors(beside):
-            write_atomically(beside, json.dumps(document, indent=1).encode())
 
 
 def _type_code(column: Array) -> str:

@@ -36,6 +36,7 @@ from memtools.report.subject import subject_of
 from memtools.report.summary import facts_of, summary_of
 from memtools.report.thumbnails import Sheets
 from memtools.runs.store import Stores, open_stores
+from memtools.wording import encodable
 
 with needing("report"):
     import jinja2
@@ -130,7 +131,7 @@ def _write_page(root: Path, facts: Document) -> None:
     scripts = sorted(path.name for path in TEMPLATE.glob("*.js"))
     page = environment.get_template("index.html.j2").render(scripts=scripts, **facts)
     with disk_errors(root):
-        (root / "index.html").write_text(page, "utf-8")
+        (root / "index.html").write_text(encodable(page), "utf-8")
         (root / "page").mkdir()
         for name in (*scripts, "style.css", "icon.svg"):
             (root / "page" / name).write_bytes((TEMPLATE / name).read_bytes())
