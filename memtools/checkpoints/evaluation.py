@@ -21,6 +21,7 @@ import numpy as np
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.npz import Array
 from memtools.extras import needing
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 from memtools.progress import bars
 from memtools.runs.imported_runs import Outcome
@@ -72,6 +73,7 @@ def evaluate(model: keras.Model, data: str, aux: Path) -> list[Part]:
     Raises AlignmentError if the data are not the examples of the file, or not in its order;
     ConfigError for data that are none, or none for this model; RecordError for a damaged file.
     """
+    require_regular(aux)
     with disk_errors(aux):
         run = read_aux(str(aux), 0, aux.read_bytes())
     batches = _of_records(data) if data.startswith("tfrecords:") else _of_arrays(data)

@@ -20,6 +20,7 @@ import numpy as np
 from memtools.datasets.class_folders import SYNSET
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 
 KAGGLE_COLUMNS = ("ImageId", "PredictionString")
@@ -51,6 +52,7 @@ def read_text_list(path: Path) -> ImageList:
         ConfigError: If the file is not text in UTF-8.
         DiskError: If it cannot be read.
     """
+    require_regular(path)
     try:
         with disk_errors(path):
             lines = path.read_text("utf-8-sig").splitlines()

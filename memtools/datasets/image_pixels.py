@@ -16,6 +16,7 @@ import numpy as np
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 from memtools.extras import needing
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 
 
@@ -63,6 +64,7 @@ def read_images(paths: Sequence[str]) -> Array:
         from PIL import Image
     pixels: list[Array] = []
     for path in paths:
+        require_regular(path)
         try:
             with disk_errors(Path(path)):
                 data = Path(path).read_bytes()

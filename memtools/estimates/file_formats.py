@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from memtools.errors import ConfigError, DiskError, SchemaError
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 
 Format = Literal["npz", "npy", "csv", "tsv", "json", "parquet"]
@@ -127,14 +128,11 @@ def recognise_format(path: Path) -> Format:
 
 
 def require_file(path: Path) -> None:
-    """Raise DiskError if the file is missing, or is a directory."""
+    """Raise DiskError if the file is missing, or is a directory, a pipe, a socket or a device."""
     with disk_errors(path):
-        if path.is_dir():
-            raise DiskError(
-                f"{path} is a directory, not a file", hint="give the path of the file in it"
-            )
         if not path.exists():
             raise DiskError(f"{path} is missing: No such file", hint="check the path")
+    require_regular(path)
 
 
 def is_path(text: str) -> bool:

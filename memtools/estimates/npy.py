@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 from memtools.documents import parsing
 from memtools.errors import SchemaError
 from memtools.estimates.pickles import read_names
+from memtools.file_kinds import require_regular
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 
 Array = NDArray[Any]
@@ -57,6 +59,7 @@ class Header(NamedTuple):
 
 def read_npy(path: Path) -> Array:
     """Return the array of a single npy file, read-only; SchemaError if it is not what it says."""
+    require_regular(path)
     with _of_file(path), path.open("rb") as file:
         return read_array(file, path.stat().st_size, names=False)
 
@@ -66,6 +69,7 @@ def map_npy(path: Path) -> Array:
 
     Raises SchemaError for a file that is not what it says, or that holds something else.
     """
+    require_regular(path)
     with _of_file(path), path.open("rb") as file:
         header = read_header(file)
         _require_plain(header.dtype)
@@ -199,6 +203,7 @@ def pack_texts(texts: Sequence[str] | Sequence[bytes], where: str) -> Array:
 @contextlib.contextmanager
 def _of_file(path: Path) -> Iterator[None]:
     """Name the file in every error; what the disk and NumPy raise becomes one."""
+    require_regular(path)
     try:
         with disk_errors(path), parsing(f"{path}", "a valid npy", hint=DAMAGED):
             yield

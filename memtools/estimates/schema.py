@@ -45,6 +45,8 @@ from memtools.estimates.checked_arrays import class_of
 from memtools.estimates.full_matrix import FullMatrix, holds_full_matrix
 from memtools.estimates.model import as_text
 from memtools.estimates.npz import Array, Npz, read_npy, scalar_of
+from memtools.file_kinds import require_regular
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 
 _EXTRA = {"about", "quantity"}  # what memtools itself adds to a file
@@ -55,6 +57,8 @@ _HINT = "the bytes are as they were read; the numbers are not what such a file h
 
 def open_arrays(path: Path, *, names: bool = False) -> Mapping[str, Array]:
     """The arrays of a file by name; an npy alone holds `scores`. For `names` see `Npz`."""
+    require_regular(path)
+    require_regular(path)
     with disk_errors(path), path.open("rb") as file:
         is_npy = file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
     if is_npy:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memtools.extras import needing
+from memtools.file_kinds import require_regular
 
 with needing("report"):
     from PIL import Image
@@ -57,7 +59,12 @@ class Images:
 
 
 def opened(source: str | io.BytesIO) -> Image.Image | None:
-    """The thumbnail of an image file; None if it is missing, damaged, or no image."""
+    """Return the thumbnail of an image file; None if it is missing, damaged, or not an image.
+
+    Raises DiskError for a pipe, a socket, a device or a directory in its place.
+    """
+    if isinstance(source, str) and Path(source).exists():
+        require_regular(source)
     try:
         with Image.open(source) as image:
             image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG is decoded at a fraction of its size

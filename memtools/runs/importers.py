@@ -19,19 +19,19 @@ twice is taken once.
 from __future__ import annotations
 
 import functools
-import io
+import math
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from memtools.errors import RecordError
+from memtools.documents import PARSE_ERRORS, describe
+from memtools.errors import RecordError, SchemaError
 from memtools.estimates.model import ExampleIndex
-from memtools.estimates.npz import Array
+from memtools.estimates.npy import map_npy
+from memtools.estimates.npz import Array, Npz
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 from memtools.progress import bars
 from memtools.runs.imported_runs import Importer, Outcome, finished
@@ -43,19 +43,7 @@ _AUX = re.compile(r"(?:.*/)?(\d{1,9}(?:\.\d{1,9})?)/(\d{1,12})/aux_arrays\.npz",
 _STACKED = ("trainset_mask", "trainset_correctness", "testset_correctness")
 _HINT = "get the file again, then import all of them"
 
-_DAMAGE = (  # what NumPy and zipfile raise for an npz that is none
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_DAMAGE: tuple[type[Exception], ...] = (SchemaError, *PARSE_ERRORS)
 
 
 def import_aux(
@@ -158,10 +146,11 @@ def read_aux(name: str, run_id: int, data: bytes) -> Outcome:
     Raises RecordError if it is damaged, or if an index is missing or there twice.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as npz:
-            if sum(info.file_size for info in npz.zip.infolist()) > MAX_AUX:
-                raise RecordError(f"{name} has more than {MAX_AUX} bytes", hint="it is no run")
-            arrays: dict[str, Any] = {key: npz[key] for key in npz.files}
+        with Npz(Path(name), data=data) as npz:
+            sizes = (math.prod(npz.shape(key)) * npz.dtype(key).itemsize for key in npz)
+            if sum(sizes) > MAX_AUX:
+                raise RecordError(f"{name} has more than {MAX_AUX} bytes", hint="it is not a run")
+            arrays = dict(npz)
         inside, outside, test = (arrays[f"index_{part}"] for part in ("train", "removed", "test"))
         train_correct = np.zeros(len(inside) + len(outside), np.bool_)
         mask, test_correct = np.zeros_like(train_correct), np.zeros(len(test), np.bool_)
@@ -183,7 +172,8 @@ def read_aux(name: str, run_id: int, data: bytes) -> Outcome:
             into[index] = correct
         return Outcome(run_id, mask, train_correct, test_correct)
     except _DAMAGE as error:
-        raise RecordError(f"{name} is damaged: {error}", hint=_HINT) from error
+        why = describe(error).removeprefix(f"{name}: ")
+        raise RecordError(f"{name} is damaged: {why}", hint=_HINT) from error
 
 
 class AuxImporter:
@@ -251,15 +241,16 @@ class AuxImporter:
 
 def _in_directory(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.glob("**/aux_arrays.npz")):
+        require_regular(path)
         with disk_errors(path):
             yield path.relative_to(root.parent).as_posix(), path.read_bytes()
 
 
 def _yes_or_no(path: Path, name: str) -> Array:
     try:
-        with disk_errors(path), np.load(path, allow_pickle=False) as npz:
+        with Npz(path) as npz:
             return _as_bool(npz[name], f"{path}, {name}")
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, SchemaError) as error:
         raise RecordError(
             f"{path} has no readable {name}: {error}",
             hint=f"it should hold {', '.join(_STACKED)}",
@@ -268,10 +259,9 @@ def _yes_or_no(path: Path, name: str) -> Array:
 
 def _mapped(path: Path) -> Array:
     try:
-        with disk_errors(path):
-            array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise RecordError(f"{path} is no npy file: {error}", hint=_HINT) from error
+        array = map_npy(path)
+    except SchemaError as error:
+        raise RecordError(f"{path} is not a readable npy: {error}", hint=_HINT) from error
     if array.ndim != 2:
         raise RecordError(f"{path} has the shape {array.shape}, not [n_runs, n]", hint=_HINT)
     return array

@@ -22,6 +22,7 @@ from memtools.datasets.data_sources import listing_of
 from memtools.datasets.image_folders import read_layout, walk_folder
 from memtools.errors import ChecksumError, ConfigError
 from memtools.estimates.npz import Array
+from memtools.file_kinds import require_regular
 from memtools.files import digest_file, disk_errors
 from memtools.progress import bars
 from memtools.tfrecords.ledger import stored_split
@@ -48,9 +49,7 @@ class Folder:
 
     def read(self, name: bytes, folder: bytes, place: Array) -> bytes:  # noqa: ARG002
         """The bytes of one image."""
-        path = self.root / os.fsdecode(folder) / os.fsdecode(name)
-        with disk_errors(path):
-            return path.read_bytes()
+        return _read_image(self.root / os.fsdecode(folder) / os.fsdecode(name))
 
     def _found(self) -> Iterator[tuple[bytes, bytes, int, int]]:
         for name in read_layout(self.root).classes:
@@ -73,9 +72,7 @@ class FlatFolder:
 
     def read(self, name: bytes, folder: bytes, place: Array) -> bytes:  # noqa: ARG002
         """The bytes of one image."""
-        path = self.root / os.fsdecode(name)
-        with disk_errors(path):
-            return path.read_bytes()
+        return _read_image(self.root / os.fsdecode(name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +89,7 @@ class Files:
 
     def read(self, name: bytes, folder: bytes, place: Array) -> bytes:  # noqa: ARG002
         """The bytes of one image."""
-        path = Path(os.fsdecode(folder)) / os.fsdecode(name)
-        with disk_errors(path):
-            return path.read_bytes()
+        return _read_image(Path(os.fsdecode(folder)) / os.fsdecode(name))
 
 
 Source = Folder | FlatFolder | Files | Tar
@@ -118,12 +113,20 @@ def open_source(what: Any, *, split: str = "") -> Source:
     path = Path(what)
     if path.is_file():
         return _open_list(path, str(path)) if path.suffix in _LISTS else open_tar(path)
-    if not path.is_dir():
+    if not path.exists():
         raise ConfigError(f"{path} is not there", hint="give a directory or one of the tars")
+    if not path.is_dir():
+        require_regular(path)
     _require_unpacked(path)
     wanted = {"train": "train", "validation": "test"}[stored_split(split)] if split else ""
     layout = read_layout(path, split=wanted)
     return Folder(path) if layout.classes else FlatFolder(path)
+
+
+def _read_image(path: Path) -> bytes:
+    require_regular(path)
+    with disk_errors(path):
+        return path.read_bytes()
 
 
 def _open_list(what: Any, where: str) -> Files:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from memtools.file_kinds import require_regular
 from memtools.files import (
     digest_file,
     disk_errors,
@@ -80,12 +81,14 @@ class Disk:
             return {entry.name for entry in os.scandir(self.root)} if self.root.exists() else set()
 
     def read(self, name: str) -> bytes:
-        """A small file."""
+        """Return the content of a small file."""
+        require_regular(self.root / name)
         with disk_errors(self.root / name):
             return (self.root / name).read_bytes()
 
     def head(self, name: str, n_bytes: int) -> bytes:
         """Return the first bytes of a file."""
+        require_regular(self.root / name)
         with disk_errors(self.root / name), (self.root / name).open("rb") as file:
             return file.read(n_bytes)
 

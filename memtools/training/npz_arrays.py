@@ -11,6 +11,7 @@ from pathlib import Path
 
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array, Npz
+from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 from memtools.training.data_checks import check_image_shape, check_pixel_dtype
 from memtools.training.label_checks import check_label_dtype
@@ -32,12 +33,11 @@ def read_npz_dataset(path: Path) -> tuple[Array, Array, Array, Array]:
             labels.
         SchemaError: The file is damaged.
     """
+    hint = f"give an npz with {', '.join(NAMES)}"
     with disk_errors(path):
-        if not path.is_file():
-            raise ConfigError(
-                f"{path} {'is a directory' if path.is_dir() else 'does not exist'}",
-                hint=f"give an npz with {', '.join(NAMES)}",
-            )
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist", hint=hint)
+    require_regular(path, error=ConfigError, hint=hint)
     with Npz(path) as npz:
         _require_names(npz, path)
         for name in NAMES:
