@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from memtools.errors import BusyError, DiskError
-from memtools.temporary_files import create, orphans, temporary_name
+from memtools.temporary_files import create, orphans, shortened, temporary_name
 
 log = logging.getLogger("memtools")
 
@@ -274,7 +274,7 @@ def appearing_with_note(path: Path, note: Path, content: bytes) -> Iterator[Bina
 
 def _lock_of(path: Path) -> Path:
     """Return the lock of those who publish `path`; `.X.lock` may be a user's own."""
-    return path.with_name(f".{path.name}.memtools.lock")
+    return path.with_name(f".{shortened(path.name)}.memtools.lock")
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ def is_dead(owner: str) -> bool:
 
 def temporary_name(path: Path, kind: str = "tmp") -> Path:
     """Return a new name beside `path` for its unfinished (`tmp`) or former (`old`) content."""
-    return path.with_name(f".{_shortened(path.name)}.{new_owner()}.{kind}")
+    return path.with_name(f".{shortened(path.name)}.{new_owner()}.{kind}")
 
 
 def is_temporary(name: str) -> bool:
@@ -114,7 +114,7 @@ def orphans(directory: Path, *, kind: str = "tmp", of: Path | None = None) -> li
         kind: As for `temporary_name`.
         of: Only those that belong to this path.
     """
-    prefix = "." if of is None else f".{_shortened(of.name)}."
+    prefix = "." if of is None else f".{shortened(of.name)}."
     if not directory.exists():
         return []
     found = []
@@ -148,7 +148,7 @@ def read_regular(path: Path) -> bytes:
         return file.read()
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
     """Return a name, or the beginning and a digest of one that would be too long for a disk."""
     encoded = os.fsencode(name)
     if len(encoded) <= _LONGEST:

@@ -17,7 +17,9 @@ from memtools import files
 from memtools.errors import BusyError, DiskError
 from memtools.files import (
     CHUNK,
+    appearing,
     appearing_directory,
+    appearing_with_note,
     digest_file,
     disk_errors,
     human_size,
@@ -25,9 +27,10 @@ from memtools.files import (
     new_hash,
     publish,
     require_free,
+    scratch_directory,
     write_atomically,
 )
-from memtools.temporary_files import create, host
+from memtools.temporary_files import create, host, temporary_name
 
 
 def nothing():
@@ -190,6 +193,256 @@ def test_a_failed_fsync_leaves_the_old_content_under_the_name(tmp_path, monkeypa
     with pytest.raises(OSError, match="lost"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+# ---- hostile ground
+
+BYSTANDERS = ("a.csv.tmp", ".a.csv.tmp", ".a.csv.old", ".a.csv.lock", "a.csv.part", "a.csv.1.tmp")
+
+
+def test_files_of_the_user_whose_names_look_temporary_survive(tmp_path):
+    for name in BYSTANDERS:
+        (tmp_path / name).write_text(name)
+    write_atomically(tmp_path / "a.csv", b"new")
+    with appearing_with_note(tmp_path / "a.csv", tmp_path / "a.csv.json", b"note") as file:
+        file.write(b"newer")
+    for name in BYSTANDERS:
+        assert (tmp_path / name).read_text() == name
+    assert len(list(tmp_path.iterdir())) == len(BYSTANDERS) + 2
+
+
+def test_of_two_writers_of_one_name_each_publishes_all_of_it_and_the_last_one_stays(tmp_path):
+    path = tmp_path / "a"
+    with appearing(path) as slow:
+        slow.write(b"slow " * 1000)
+        slow.flush()
+        with appearing(path) as fast:
+            fast.write(b"fast")
+        assert path.read_bytes() == b"fast"
+        slow.write(b"end")
+    assert path.read_bytes() == b"slow " * 1000 + b"end"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_to_a_file_is_followed_and_said(tmp_path, caplog):
+    (tmp_path / "far").mkdir()
+    real, link = tmp_path / "far" / "real", tmp_path / "link"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    write_atomically(link, b"new")
+    assert link.is_symlink() and real.read_bytes() == b"new"
+    assert f"{link} is a symbolic link; writing to {real}" in caplog.text
+    assert list((tmp_path / "far").iterdir()) == [real]
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_it(tmp_path):
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_name_of_our_own_is_never_written_through_a_link(tmp_path, caplog):
+    victim, link = tmp_path / "victim", tmp_path / ".a.receipt.json"
+    victim.write_bytes(b"precious")
+    link.symlink_to(victim)
+    write_atomically(link, b"new", ours=True)
+    assert victim.read_bytes() == b"precious"
+    assert not link.is_symlink() and link.read_bytes() == b"new"
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_write_once_never_replaces_what_came_meanwhile(tmp_path, once):
+    path = tmp_path / "record"
+
+    def write():
+        with appearing(path, once=once) as file:
+            file.write(b"mine")
+            path.write_bytes(b"another's")
+
+    if once:
+        with pytest.raises(FileExistsError):
+            write()
+    else:
+        write()
+    assert path.read_bytes() == (b"another's" if once else b"mine")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_once_follows_no_link_and_leaves_one_name(tmp_path):
+    path = tmp_path / "record"
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError), appearing(path, once=True) as file:
+        file.write(b"mine")
+    path.unlink()
+    with appearing(path, once=True) as file:
+        file.write(b"mine")
+    assert path.stat().st_nlink == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def make_loop(path):
+    path.symlink_to(path)
+
+
+def make_link_to_nowhere(path):
+    path.symlink_to(path.parent / "missing" / "file")
+
+
+def make_link_to_device(path):
+    path.symlink_to("/dev/null")
+
+
+def make_link_to_output(path):
+    path.symlink_to("/dev/stdout")
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, make_loop, make_link_to_nowhere, make_link_to_device, make_link_to_output]
+)
+def test_what_no_file_can_replace_is_refused_before_anything_is_written(tmp_path, make):
+    path = tmp_path / "a.csv"
+    make(path)
+    before = path.lstat()
+    with pytest.raises(DiskError, match=r"a\.csv") as caught, appearing(path):
+        raise AssertionError
+    assert caught.value.hint
+    assert path.lstat() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/stdout", "/dev/fd/1"])
+def test_a_device_is_never_replaced(path):
+    before = Path(path).lstat()
+    with pytest.raises(DiskError, match="device or a pipe"), appearing(Path(path)):
+        raise AssertionError
+    assert os.path.samestat(Path(path).lstat(), before)
+
+
+@pytest.mark.parametrize("folder", ["records", "failed", "quarantine"])
+@pytest.mark.parametrize("way", ["straight", "linked directory", "linked file", "directory"])
+def test_no_result_is_written_among_the_records_of_a_store(tmp_path, folder, way, monkeypatch):
+    inside = tmp_path / "runs" / folder
+    inside.mkdir(parents=True)
+    (tmp_path / "runs" / "sweep.toml").touch()
+    (tmp_path / "linked").symlink_to(inside)
+    (tmp_path / "link.npz").symlink_to(inside / "x.npz")
+    path = {
+        "straight": inside / "x.npz",
+        "linked directory": tmp_path / "linked" / "x.npz",
+        "linked file": tmp_path / "link.npz",
+        "directory": inside / "report",
+    }[way]
+    writing = appearing_directory if way == "directory" else appearing
+    with pytest.raises(DiskError, match="store of runs") as caught, writing(path):
+        raise AssertionError
+    assert "another directory" in caught.value.hint
+    assert list(inside.iterdir()) == []
+    monkeypatch.chdir(inside)
+    with pytest.raises(DiskError, match="store of runs"):
+        write_atomically(Path("x.npz"), b"")
+    write_atomically(Path("7.json"), b"of the store", ours=True)
+    (tmp_path / "runs" / "sweep.toml").unlink()
+    write_atomically(Path("x.npz"), b"a directory of that name that is not in a store")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_file_keeps_its_permissions_when_it_is_replaced(tmp_path, mode):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write_atomically(path, b"new")
+    assert path.stat().st_mode & 0o7777 == mode
+
+
+def test_a_new_file_has_the_permissions_that_the_process_gives(tmp_path):
+    code = "import os; from pathlib import Path; from memtools.files import write_atomically\n"
+    code += "os.umask(0o027); write_atomically(Path('a'), b'')"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_longest_name_can_be_written_and_a_longer_one_is_refused_at_once(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write_atomically(path, b"new")
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(OSError, match="too long"), appearing(tmp_path / ("x" * 256), ours=True):
+        raise AssertionError
+    with appearing_directory(tmp_path / ("d" * 255)):
+        pass
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from memtools import files
+    path, at = Path(sys.argv[1]), sys.argv[2]
+    def die(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if at != "writing":
+        owner, name = at.split(".")
+        setattr({"os": os, "files": files}[owner], name, die)
+    with files.appearing_with_note(path, path.with_name("note"), b"new note") as file:
+        file.write(b"new")
+        if at == "writing":
+            die()
+"""
+
+
+@pytest.mark.parametrize("at", ["writing", "os.fsync", "files.locked", "files.publish"])
+def test_killed_at_any_instant_there_is_the_old_pair_or_no_wrong_note(tmp_path, at):
+    path, note = tmp_path / "a", tmp_path / "note"
+    for file in (path, note):
+        file.write_bytes(b"old")
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(path), at]
+    assert subprocess.run(command).returncode == -9
+    assert path.read_bytes() == b"old"
+    assert not note.exists() if at == "files.publish" else note.read_bytes() == b"old"
+    assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    write_atomically(path, b"newer")
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_a_full_disk_leaves_both_old_files_of_a_pair_and_nothing_else(tmp_path, monkeypatch):
+    path, note = tmp_path / "a", tmp_path / "note"
+    for file in (path, note):
+        file.write_bytes(b"old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full"), appearing_with_note(path, note, b"new") as file:
+        file.write(b"new")
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {
+        "a": b"old",
+        "note": b"old",
+    }
+
+
+def test_a_result_and_its_note_are_of_one_writer(tmp_path):
+    path, note = tmp_path / "a", tmp_path / "note"
+
+    def write(n):
+        for _ in range(20):
+            with appearing_with_note(path, note, b"%d" % n) as file:
+                file.write(b"%d" % n)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert path.read_bytes() == note.read_bytes()
+    assert set(tmp_path.iterdir()) == {path, note}
+
+
+def test_what_only_a_library_can_write_is_written_in_a_directory_that_goes_away(tmp_path):
+    with pytest.raises(RuntimeError), scratch_directory(tmp_path / "model.keras") as directory:
+        (directory / "file").touch()
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- disks
@@ -360,6 +613,52 @@ def test_a_lock_where_no_file_can_be_is_a_disk_error(tmp_path):
         pass
 
 
+def test_a_link_under_the_name_of_a_lock_is_not_followed(tmp_path):
+    victim, lock = tmp_path / "victim", tmp_path / "lock"
+    for there in (False, True):
+        lock.symlink_to(victim)
+        with (
+            pytest.raises(DiskError, match="symbolic link") as caught,
+            locked(lock, wait=False, waiting=nothing),
+        ):
+            raise AssertionError
+        assert "remove" in caught.value.hint
+        assert victim.exists() == there
+        lock.unlink()
+        victim.write_bytes(b"precious")
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_file_of_the_user_under_the_name_of_a_lock_is_neither_emptied_nor_removed(tmp_path):
+    lock = tmp_path / "lock"
+    lock.write_bytes(b"precious")
+    with locked(lock, wait=False, waiting=nothing):
+        with pytest.raises(BusyError), locked(lock, wait=False, waiting=nothing):
+            raise AssertionError
+        assert lock.read_bytes() == b"precious"
+    assert lock.read_bytes() == b"precious"
+
+
+def test_a_pipe_under_the_name_of_a_lock_is_refused_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "lock")
+    with (
+        pytest.raises(DiskError, match="not a file"),
+        locked(tmp_path / "lock", wait=False, waiting=nothing),
+    ):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_disk_that_knows_no_locks_stops_nobody(tmp_path, monkeypatch, number):
+    def flock(descriptor, operation):
+        raise OSError(number, "no locks here")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with locked(tmp_path / "lock", wait=True, waiting=nothing):
+        assert (tmp_path / "lock").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- words
 
 
@@ -478,3 +777,25 @@ def test_an_empty_directory_is_free_and_anything_else_is_not(tmp_path):
     for taken in (tmp_path / "empty", tmp_path / "empty" / "file"):
         with pytest.raises(DiskError, match="not empty"), appearing_directory(taken):
             raise AssertionError
+
+
+def test_directories_of_the_user_whose_names_look_temporary_survive(tmp_path):
+    names = [".final.tmp", ".final.old", ".final.lock", "final.tmp"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").touch()
+    for _ in range(2):
+        with appearing_directory(tmp_path / "final", over=True):
+            pass
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "final"}
+    assert all((tmp_path / name / "mine").exists() for name in names)
+
+
+def test_what_a_live_process_writes_beside_a_directory_is_left_alone(tmp_path):
+    final = tmp_path / "final"
+    others = [temporary_name(final), temporary_name(final, "old")]
+    for other in others:
+        other.mkdir()
+    with appearing_directory(final):
+        pass
+    assert set(tmp_path.iterdir()) == {final, *others}
