@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import processes
 import pytest
 from fault_server import FaultServer
 
@@ -41,13 +44,23 @@ def server(served: Path) -> Iterator[FaultServer]:
 
 @pytest.fixture
 def memtools() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `memtools ARGUMENTS...` as a process of its own."""
+    """Runs `memtools ARGUMENTS...` as a process of its own, no child of which outlives it."""
 
-    def run(*arguments: object, timeout: float = 60, **options: object) -> object:
-        command = [str(SCRIPT), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+    def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        return processes.run([SCRIPT, *arguments], text=True, **options)
 
-    return run  # type: ignore[return-value]
+    return run
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
+    """Starts processes, which end with the test, and all their children with them."""
+    with contextlib.ExitStack() as started:
+
+        def begin(*command: object, **options: Any) -> subprocess.Popen[Any]:
+            return started.enter_context(processes.group(command, **options))
+
+        yield begin
 
 
 @pytest.fixture
