@@ -2,6 +2,7 @@
 
     document = read_json(path)                     # SchemaError: path, and what is wrong with it
     document = read_toml(path, error=ConfigError)  # the class of the error is chosen by the caller
+    sweep = fill(Sweep, document, f"{path}")       # a dataclass, whose types are compared
     with parsing(f"{path}", "a zip archive"):      # for any other library
         archive = zipfile.ZipFile(file)
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import json
 import lzma
 import pickle
@@ -22,15 +24,18 @@ import re
 import struct
 import tokenize
 import tomllib
+import types
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from memtools.errors import MemtoolsError, SchemaError
 from memtools.file_kinds import name_kind
 from memtools.files import disk_errors
+
+T = TypeVar("T")
 
 PARSE_ERRORS: tuple[type[Exception], ...] = (
     ValueError,  # also UnicodeError, JSONDecodeError, TOMLDecodeError
@@ -142,6 +147,62 @@ def read_regular(path: Path, *, error: type[MemtoolsError] = SchemaError) -> byt
         if kind not in ("", "a directory"):  # of which the disk says it
             raise error(f"{path} is {kind}, not a file", hint="give the path of a file")
         return path.read_bytes()
+
+
+def fill(
+    kind: type[T],
+    facts: Any,
+    where: str,
+    *,
+    error: type[MemtoolsError] = SchemaError,
+    hint: str = _HINT,
+) -> T:
+    """Return a dataclass filled with the values of a document, which are of its types.
+
+    Args:
+        kind: The dataclass. A field that has a default may be missing; a field whose type is
+            another dataclass takes an object as it is.
+        facts: A table or an object by field.
+        where: What holds it, for the message.
+        error: The class of the error.
+        hint: What to do about it.
+
+    Raises:
+        error: It is not an object, or a field is missing, unknown, or of another type.
+    """
+    if not isinstance(facts, dict):
+        raise error(f"{where} is {facts!r:.40}, not an object", hint=hint)
+    hints = get_type_hints(kind)
+    fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    missing = dataclasses.MISSING
+    for name, field in fields.items():
+        if name not in facts and field.default is field.default_factory is missing:
+            raise error(f"{where} has no {name}", hint=hint)
+        if name in facts and not _is_of(facts[name], hints[name]):
+            raise error(f"{where}: {name} is {facts[name]!r:.40}", hint=hint)
+    if unknown := set(facts) - set(fields):
+        raise error(f"{where} has {min(unknown)!r:.40}, which is not known", hint=hint)
+    return kind(**facts)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Return whether a value of a document is of an annotated type; integers fit into 64 bits."""
+    kind, arguments = get_origin(hint) or hint, get_args(hint)
+    if kind in (types.UnionType, Union):
+        return any(_is_of(value, each) for each in arguments)
+    if kind is int:
+        return type(value) is int and abs(value) < 1 << 63
+    if kind is float:
+        return type(value) is float or _is_of(value, int)
+    if kind in (dict, Mapping):
+        each = arguments[1] if arguments else Any
+        return isinstance(value, dict) and all(_is_of(v, each) for v in value.values())
+    if kind in (list, tuple, Sequence):
+        each = arguments[0] if arguments else Any
+        return isinstance(value, list) and all(_is_of(v, each) for v in value)
+    if dataclasses.is_dataclass(kind):
+        return isinstance(value, dict)
+    return kind in (Any, object) or type(value) is kind
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -264,7 +264,7 @@ def warp(rng, array: np.ndarray) -> tuple[str, np.ndarray]:
             case 4:
                 return "empty", array[:0]
             case 5:
-                return "no dimension", array.reshape(-1)[0]
+                return "no dimension", array.reshape(-1)[0] if array.size else np.array(0)
             case 6:
                 return "a column", array.reshape(-1, 1)
             case 7:

@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal, NoReturn
 
+from memtools.documents import PARSE_ERRORS
 from memtools.errors import ConfigError, DiskError, SchemaError
 from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
@@ -144,8 +145,10 @@ def _recognise_zip(path: Path) -> Format:
     try:
         with disk_errors(path), zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, DiskError):
+    except PARSE_ERRORS:
         return "npz"  # whose reader says what is wrong with it
+    except DiskError:
+        return "npz"  # likewise
     if any(name.endswith("data.pkl") for name in names):
         _refuse(path, "PyTorch")
     if any(name.startswith("xl/") for name in names):

@@ -32,6 +32,7 @@ from memtools.estimates.npy import DAMAGED, Header, read_array, read_header, sta
 from memtools.estimates.npy import Array as Array
 from memtools.estimates.npy import read_npy as read_npy
 from memtools.file_kinds import require_regular
+from memtools.file_kinds import require_regular
 from memtools.files import appearing, disk_errors, human_size
 from memtools.wording import encodable
 
@@ -93,6 +94,7 @@ class Npz(Mapping[str, Array]):
         self._file: BinaryIO = io.BytesIO(data or b"")
         if data is None:
             require_regular(path)
+            require_regular(path)
             with disk_errors(path):
                 self._file = path.open("rb")
         self.close = weakref.finalize(self, self._file.close)  # also when the last user has gone
@@ -130,11 +132,6 @@ class Npz(Mapping[str, Array]):
     def dtype(self, name: str) -> np.dtype[Any]:
         """The dtype that an array has once it is read, from its header."""
         return standard_type(self._header(name).dtype)
-
-    @property
-    def n_bytes(self) -> int:
-        """How many bytes all arrays have, unpacked."""
-        return sum(member.file_size for member in self._members.values())
 
     def _header(self, name: str) -> Header:
         with self._open(name) as member:

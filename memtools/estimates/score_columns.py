@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, Declaration, known_direction, quantity_in
+from memtools.estimates.checked_arrays import MOST_CLASSES
 from memtools.estimates.columns import BESIDE, SCORES, Roles, as_positions
 from memtools.estimates.npz import Array
 from memtools.estimates.position_files import as_index
@@ -115,7 +116,7 @@ def make_scores(
         about,
         quantity,
         values,
-        _labels(columns, roles),
+        _labels(path, columns, roles),
         None if roles.name is None or named is not None else columns[roles.name].astype("U"),
         **beside,
         partial=bool(recorded.get("partial", False)),
@@ -139,10 +140,16 @@ def _quantity(name: str, about: About, recorded: Mapping[str, Any], reading: Rea
     return "score" if is_general or _UNNAMED.fullmatch(name) else name
 
 
-def _labels(columns: Mapping[str, Array], roles: Roles) -> Array | None:
+def _labels(path: Path, columns: Mapping[str, Array], roles: Roles) -> Array | None:
     if roles.label is None:
         return None
     labels = columns[roles.label]
+    for label in (labels.min(initial=0), labels.max(initial=0)):
+        if abs(float(label)) >= MOST_CLASSES:  # before the cast, which wraps around
+            raise SchemaError(
+                f"{path}: column {roles.label} holds {label}, which is not a label",
+                hint="labels count from 0: repair that column, or rename it",
+            )
     return labels if labels.dtype.kind in "iu" else labels.astype(np.int64)
 
 

@@ -10,11 +10,13 @@ another index, another seed or another choice of images is not mixed into the sa
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from memtools.datasets.splits import parse_split
+from memtools.documents import fill, parse_json, parsing
 from memtools.errors import ConfigError, RecordError
 from memtools.tfrecords.storage import Store, open_store
 
@@ -96,14 +98,23 @@ class Ledger:
         """The ledger of a directory; an empty one if there is none yet."""
         if NAME not in store.names():
             return cls(store, {})
-        try:
-            document = json.loads(store.read(NAME))
-            return cls(store, {name: _split(facts) for name, facts in document["splits"].items()})
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise RecordError(
-                f"{store.path(NAME)} is damaged ({error})",
-                hint="build the set anew in another directory",
-            ) from error
+        where, hint = store.path(NAME), "build the set anew in another directory"
+        with parsing(where, "UTF-8", error=RecordError, hint=hint):
+            text = store.read(NAME).decode("utf-8")
+        document = parse_json(text, where, error=RecordError, hint=hint)
+        splits = document.get("splits") if isinstance(document, dict) else None
+        if not isinstance(splits, dict) or not set(splits) <= set(_STORED.values()):
+            raise RecordError(f"{where} is damaged (it has no splits)", hint=hint)
+        fill_ours = functools.partial(fill, error=RecordError, hint=hint)
+        read = {}
+        for name, facts in splits.items():
+            split = fill_ours(Split, facts, f"{where}: {name}")
+            shards = {
+                shard: fill_ours(ShardFacts, each, f"{where}: {shard}")
+                for shard, each in split.shards.items()
+            }
+            read[name] = dataclasses.replace(split, shards=shards)
+        return cls(store, read)
 
     def select(self, name: str = "") -> dict[str, Split]:
         """Return one split by any of its names, or all of them; ConfigError if it is not there."""
@@ -122,11 +133,6 @@ class Ledger:
         splits = {name: dataclasses.asdict(split) for name, split in self.splits.items()}
         content = json.dumps({"format": 1, "splits": splits}, indent=1, sort_keys=True)
         self.store.write(NAME, content.encode())
-
-
-def _split(facts: dict[str, Any]) -> Split:
-    shards = {name: ShardFacts(**each) for name, each in facts["shards"].items()}
-    return Split(**{**facts, "shards": shards})
 
 
 def open_set(where: Path | str) -> Ledger:

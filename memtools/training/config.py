@@ -19,8 +19,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import tomli_w
 
+from memtools.documents import parse_toml, read_toml
 from memtools.errors import ConfigError
-from memtools.files import disk_errors
 
 Schedule = Literal["constant", "linear", "steps"]
 Design = Literal["uniform", "balanced", "complementary", "stratified"]
@@ -137,7 +137,7 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"{setting!r} is no setting", hint="write --set key=value")
         try:
             values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # TOMLDecodeError is a ValueError
             values[key.strip()] = text.strip()
     return values
 
@@ -152,16 +152,12 @@ def presets() -> list[str]:
 
 def _read(what: str) -> dict[str, Any]:
     path = Path(what)
-    try:
-        if path.suffix == ".toml":
-            with disk_errors(path):
-                return tomllib.loads(path.read_text("utf-8"))
-        if what not in presets():
-            raise ConfigError(f"there is no preset {what!r}", hint=_nearest(what, presets()))
-        file = importlib.resources.files("memtools.training") / "presets" / f"{what}.toml"
-        return tomllib.loads(file.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{what} is no TOML: {error}", hint="see the presets") from error
+    if path.suffix == ".toml":
+        return read_toml(path, error=ConfigError, hint="see the presets")
+    if what not in presets():
+        raise ConfigError(f"there is no preset {what!r}", hint=_nearest(what, presets()))
+    file = importlib.resources.files("memtools.training") / "presets" / f"{what}.toml"
+    return parse_toml(file.read_text("utf-8"), what, error=ConfigError)
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:

@@ -74,7 +74,7 @@ def test_what_cannot_be_is_refused_with_what_could(what, settings, words, hint):
 def test_a_file_that_is_none_or_says_too_little_is_named(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("dataset = [")
-    with pytest.raises(ConfigError, match="is no TOML"):
+    with pytest.raises(ConfigError, match="is not TOML"):
         load_config(str(path))
     path.write_text('dataset = "digits"')
     with pytest.raises(ConfigError, match="says nothing of model, epochs, batch_size, peak_lr"):
