@@ -200,12 +200,13 @@ def _is_stream(path: Path) -> bool:
 
 def require_outside_store(path: Path) -> None:
     """Raise DiskError for a result that would lie among the records of a store of runs."""
-    directory = Path(os.path.realpath(path.parent))
-    if directory.name in _OF_STORES and (directory.parent / "sweep.toml").exists():
-        raise DiskError(
-            f"{path} would lie among the {directory.name} of a store of runs",
-            hint="choose another directory: only runs are kept there",
-        )
+    place = Path(os.path.realpath(path.parent)) / path.name
+    for directory in (place, *place.parents):
+        if directory.name in _OF_STORES and (directory.parent / "sweep.toml").exists():
+            raise DiskError(
+                f"{path} would lie among the {directory.name} of a store of runs",
+                hint="choose another directory: only runs are kept there",
+            )
 
 
 def _permissions(path: Path) -> int | None:
