@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -19,7 +20,11 @@ from conftest import SCRIPT
 from memtools_cli.main import app
 from memtools_cli.output import note, print_table, show, show_error, show_json
 
-from memtools.errors import MemtoolsError
+import memtools
+from memtools.errors import ConfigError, MemtoolsError
+from memtools.estimates.about import About
+from memtools.estimates.scores import Scores
+from memtools.estimates.tables import write_scores
 
 ROOT = typer.main.get_command(app)
 HOSTILE = "a\x1b[2J\rb\nc\td\x7f\u202ee\udcff"
@@ -148,6 +153,57 @@ print_table(("name",), [("cell \\x1b]0;evil\\x07",)])
     assert process.returncode == 0, seen
     assert seen.count(rb"\x1b]0;evil\x07") >= 2
     assert b"\x1b]0;" not in seen
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv", "tsv", "json", "parquet"])
+def test_names_and_facts_that_are_not_utf8_are_escaped_in_files_that_can_be_read_again(
+    ending: str, tmp_path: Path
+) -> None:
+    about = About(dataset=HOSTILE, order="file", definition=HOSTILE, source=HOSTILE)
+    names = np.array([f"{k}{HOSTILE}" for k in range(9)])
+    scores = Scores(about, "memorization", np.linspace(0, 1, 9), None, names)
+    write_scores(tmp_path / f"o.{ending}", scores)
+    loaded = memtools.load(tmp_path / f"o.{ending}")
+    assert loaded.filenames.tolist() == [name.replace("\udcff", r"\udcff") for name in names]
+    assert loaded.about.definition == HOSTILE.replace("\udcff", r"\udcff")
+
+
+@pytest.mark.parametrize("ending", ["npy", "txt", "csv", "json"])
+def test_a_selection_of_names_that_are_not_utf8_is_written(ending: str, tmp_path: Path) -> None:
+    names = np.array([f"{k}{HOSTILE}" for k in range(9)])
+    about = About(dataset=HOSTILE, order="file", source=HOSTILE)
+    scores = Scores(about, "memorization", np.linspace(0, 1, 9), None, names)
+    memtools.select(scores, memtools.top(2)).save(tmp_path / f"s.{ending}")
+    assert (tmp_path / f"s.{ending}").stat().st_size > 0
+
+
+def test_a_report_and_a_publication_of_hostile_facts_hold_no_control_character(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    np.save(tmp_path / "scores.npy", np.linspace(0, 1, 50))
+    scores = memtools.load(tmp_path / "scores.npy", order="file", direction="atypical")
+    about = dataclasses.replace(scores.about, dataset=HOSTILE, definition=HOSTILE)
+    hostile = dataclasses.replace(scores, about=about, quantity=f"$\\frac$ {HOSTILE}")
+    written = memtools.write_report(hostile, tmp_path / "report", figures=True)
+    memtools.publish(tmp_path / "scores.npy", tmp_path / "site", about=about)
+    for path in (written.page, *(tmp_path / "site").glob("*.*")):
+        if path.suffix != ".npy":
+            text = path.read_text("utf-8")
+            assert "\x1b" not in text and "\u202e" not in text, path
+    assert memtools.verify(tmp_path / "site" / "site.npy")
+
+
+def test_a_figure_with_a_dollar_in_a_name_is_not_a_formula(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from memtools.report import figures
+
+    x = np.linspace(0, 1, 9)
+    figures.scatter(x, x, ("a$\\frac$.npy", HOSTILE), "$x_{$", tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(ConfigError, match="names no format of figures"):
+        figures.scatter(x, x, ("a", "b"), "c", tmp_path / "a.foo")
+    assert not (tmp_path / "a.foo").exists()
 
 
 # ---- standard output that takes nothing

@@ -50,6 +50,7 @@ from memtools.files import (
 )
 from memtools.progress import bars
 from memtools.temporary_files import is_temporary
+from memtools.wording import printable
 
 log = logging.getLogger("memtools")
 
@@ -167,7 +168,10 @@ def _meaning(kind: str, said: About, wanted: About) -> About:
         direction, paper = _FELDMAN
     known: dict[str, str] = {}
     for each in (About(direction=direction, paper=paper), said, wanted):
-        lines = {key: " ".join(value.split()) for key, value in dataclasses.asdict(each).items()}
+        lines = {
+            key: printable(" ".join(value.split()))
+            for key, value in dataclasses.asdict(each).items()
+        }
         known |= {key: value for key, value in lines.items() if value}
     required = ("dataset", "order", "direction", "definition")
     if lacking := [key for key in required if key not in known]:

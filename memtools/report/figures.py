@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 from memtools.estimation.reliability import Halves
 from memtools.extras import needing
 from memtools.files import appearing, disk_errors
+from memtools.wording import printable
 
 with needing("report"):
     import matplotlib
@@ -44,7 +46,7 @@ def histogram(
     if marked is not None:
         axes.hist(memorization[known & marked], edges, color=_INK, label="flipped labels")
         axes.legend(frameon=False)
-    axes.set(xlabel=quantity, ylabel="number of examples")
+    axes.set(xlabel=_plain(quantity), ylabel="number of examples")
     axes.set_yscale("log" if known.any() else "linear")
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
@@ -88,7 +90,7 @@ def scatter(first: Array, second: Array, names: tuple[str, str], title: str, pat
         figure.colorbar(drawn, label="examples")
     else:
         axes.scatter(first, second, s=9, alpha=0.5, color=_INK, linewidths=0)
-    axes.set(xlabel=names[0], ylabel=names[1], title=title)
+    axes.set(xlabel=_plain(names[0]), ylabel=_plain(names[1]), title=_plain(title))
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 
@@ -122,13 +124,23 @@ def pair_rows(rows: Sequence[Sequence[tuple[Array, str]]], path: Path) -> None:
 def _show(axes: Any, image: Array, caption: str) -> None:
     grey = image.shape[-1] == 1
     axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if grey else None)
-    axes.text(0.5, -0.05, caption, transform=axes.transAxes, fontsize=7, ha="center", va="top")
+    text = {"fontsize": 7, "ha": "center", "va": "top"}
+    axes.text(0.5, -0.05, _plain(caption), transform=axes.transAxes, **text)
     axes.set_axis_off()
+
+
+def _plain(text: str) -> str:
+    """Return text that is drawn as it is: a name may hold a `$`, which begins a formula."""
+    return printable(text, keep="\n").replace("$", r"\$")
 
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    kind = path.suffix[1:]
+    kind = path.suffix[1:].lower()
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise ConfigError(
+            f"{path}: the ending names no format of figures", hint="choose .png, .pdf or .svg"
+        )
     metadata = {"CreationDate": None} if kind == "pdf" else None  # the same bytes every day
     with disk_errors(path), appearing(path) as file, matplotlib.rc_context({"savefig.dpi": 150}):
         figure.savefig(file, format=kind, metadata=metadata)

@@ -36,7 +36,7 @@ from memtools.report.subject import subject_of
 from memtools.report.summary import facts_of, summary_of
 from memtools.report.thumbnails import Sheets
 from memtools.runs.store import Stores, open_stores
-from memtools.wording import encodable
+from memtools.wording import printable
 
 with needing("report"):
     import jinja2
@@ -119,11 +119,17 @@ def _there(images: Images | None) -> tuple[Mask | None, Mask | None]:
     return images.train.there, None if images.test is None else images.test.there
 
 
+def _shown(value: Any) -> Any:
+    """Return text of others with its control characters escaped; markup of ours as it is."""
+    return printable(value, keep="\n") if type(value) is str else value
+
+
 def _write_page(root: Path, facts: Document) -> None:
     """The page itself: the template filled in, and its scripts and style as they are."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -131,7 +137,7 @@ def _write_page(root: Path, facts: Document) -> None:
     scripts = sorted(path.name for path in TEMPLATE.glob("*.js"))
     page = environment.get_template("index.html.j2").render(scripts=scripts, **facts)
     with disk_errors(root):
-        (root / "index.html").write_text(encodable(page), "utf-8")
+        (root / "index.html").write_text(page, "utf-8")
         (root / "page").mkdir()
         for name in (*scripts, "style.css", "icon.svg"):
             (root / "page" / name).write_bytes((TEMPLATE / name).read_bytes())
