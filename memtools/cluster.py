@@ -12,6 +12,7 @@ node needs memtools of the same version; for nodes of one cluster Ray wants one 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import os
@@ -19,11 +20,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from memtools.engines import Answers, Attempt, Lost
+from memtools.engines import GRACE, Answers, Attempt, Lost, over_limit
 from memtools.errors import ConfigError, MemtoolsError, NetworkError
 from memtools.extras import needing
 
@@ -46,15 +47,22 @@ def outcomes(
     resources: Mapping[str, float] | None = None,
     limit: float | None = None,
 ) -> Answers[Item, Result]:
-    """(item, work(item) or Lost) for each item, in the order in which they are finished.
+    """Yield (item, work(item) or Lost) for each item, in the order in which they are finished.
 
     An item whose process dies is Lost; one whose node dies is done again, up to RETRIES times.
-    address: `host:port` or `auto` of a cluster that runs; None: RAY_ADDRESS, else this machine.
-    resources: of one task, by Ray's names (CPU, GPU, TPU, ...); one CPU without them. limit:
-    seconds for an item.
 
-    Raises MemtoolsError if Ray is not installed; NetworkError if the address does not answer;
-    ConfigError for more resources than the cluster has.
+    Args:
+        work: What is done; it must pickle, as must the items.
+        items: Taken as they are needed.
+        address: `host:port` or `auto` of a cluster that runs; None: RAY_ADDRESS, else this machine.
+        resources: Of one task, by Ray's names (CPU, GPU, TPU, ...); one CPU without them.
+        limit: Seconds for an item from when it begins. After them its process ends itself; one
+            that is frozen is killed by the driver, GRACE seconds later or at most _LOOK more.
+
+    Raises:
+        MemtoolsError: Ray is not installed.
+        NetworkError: The address does not answer.
+        ConfigError: More resources are asked for than the cluster has.
     """
     needs = dict(resources or {"CPU": 1})
     ray = ready(address, needs)
@@ -63,38 +71,79 @@ def outcomes(
         num_gpus=needs.get("GPU", 0),
         resources={name: n for name, n in needs.items() if name not in ("CPU", "GPU")} or None,
         max_retries=0,  # Ray makes no difference between a node that dies and a process
+        num_returns="streaming",
         runtime_env={"env_vars": environment(resources)},
     )
     source, attempt = iter(items), ray.put(Attempt(work, limit, Path.cwd()))
-    pending: dict[Any, tuple[Item, int]] = {}  # and how often its node died
+    pending: dict[Any, _Task] = {}
     window, looked = 0, float("-inf")
     try:
         while True:
             if time.monotonic() - looked >= _LOOK:  # nodes come and go
                 window, looked = _AHEAD * _slots(ray, needs), time.monotonic()
+                _cancel_late(ray, pending, limit)
             for item in itertools.islice(source, max(0, window - len(pending))):
-                pending[task.remote(attempt, item)] = item, 0
+                pending[task.remote(attempt, item)] = _Task(item)
             if not pending:
                 return
             done, _ = ray.wait(list(pending), num_returns=1, timeout=_LOOK)
-            for reference in done:
-                item, n_deaths = pending.pop(reference)
-                try:
-                    outcome = ray.get(reference)
-                except ray.exceptions.RayError as error:
-                    gone = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
-                    if isinstance(error, gone) and n_deaths < RETRIES:  # or it died with its result
-                        pending[task.remote(attempt, item)] = item, n_deaths + 1
-                        continue
-                    outcome = lost(error)
-                yield item, outcome
+            for stream in done:
+                given = pending[stream]
+                outcome = _next(ray, stream, given, limit)
+                if outcome is _BEGUN:
+                    given.begun = time.monotonic()
+                    continue
+                del pending[stream]
+                if outcome is _NODE_DIED:
+                    pending[task.remote(attempt, given.item)] = _Task(
+                        given.item, given.n_deaths + 1
+                    )
+                    continue
+                yield given.item, outcome
     finally:
-        for reference in pending:
-            ray.cancel(reference, force=True)
+        for stream in pending:
+            ray.cancel(stream, force=True)
 
 
-def _attempt(attempt: Attempt[Item, Result], item: Item) -> Result | Lost:
-    return attempt(item)
+_BEGUN, _NODE_DIED = object(), object()  # what a stream may say in place of an outcome
+
+
+@dataclasses.dataclass
+class _Task:
+    """An item that is given out: how often its node died, and when it began."""
+
+    item: Any
+    n_deaths: int = 0
+    begun: float | None = None
+
+
+def _attempt(attempt: Attempt[Item, Result], item: Item) -> Iterator[Result | Lost | None]:
+    """Yield None when the task begins, for it may wait for long in a queue; then the outcome."""
+    yield None
+    yield attempt(item)
+
+
+def _next(ray: Any, stream: Any, given: _Task, limit: float | None) -> Any:
+    """Return the outcome of a task that has something to say, or _BEGUN, or _NODE_DIED."""
+    try:
+        outcome = ray.get(next(stream))
+    except ray.exceptions.RayError as error:
+        gone = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
+        if isinstance(error, gone) and given.n_deaths < RETRIES:  # or it died with its result
+            return _NODE_DIED
+        if limit is not None and given.begun and time.monotonic() - given.begun >= limit:
+            return Lost(over_limit(limit))
+        return lost(error)
+    return _BEGUN if given.begun is None else outcome
+
+
+def _cancel_late(ray: Any, pending: Mapping[Any, _Task], limit: float | None) -> None:
+    """Kill the processes that have not ended themselves: Ray ends even one that is frozen."""
+    if limit is None:
+        return
+    for stream, given in pending.items():
+        if given.begun and time.monotonic() - given.begun >= limit + GRACE:
+            ray.cancel(stream, force=True)
 
 
 def lost(error: Exception) -> Lost:

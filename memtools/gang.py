@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from memtools import cluster
-from memtools.engines import Answers, Attempt, Lost
+from memtools.engines import Answers, Attempt, Lost, over_limit
 from memtools.errors import ConfigError, MemtoolsError
 
 Item = TypeVar("Item")
@@ -167,7 +167,7 @@ class _Gangs:
         pending, end = list(working), time.monotonic() + (self.limit or float("inf"))
         while not self.over.is_set():
             if time.monotonic() > end:
-                return Lost(MemtoolsError(f"a gang was not through after {self.limit:g} seconds"))
+                return Lost(over_limit(self.limit or 0))  # frozen or not: Ray kills the members
             done, pending = self.ray.wait(pending, num_returns=1, timeout=0.2)
             for reference in done:
                 found = self.ray.get(reference)

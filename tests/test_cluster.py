@@ -50,6 +50,21 @@ def trouble(n):
     return n
 
 
+def freeze(n):
+    if n == 2:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return n
+
+
+def test_a_frozen_task_is_killed_by_the_driver_and_the_others_go_on(engine, monkeypatch):
+    monkeypatch.setattr(cluster, "GRACE", 1.0)
+    monkeypatch.setattr(cluster, "_LOOK", 0.5)
+    found = dict(engine(freeze, range(6), limit=1.0))
+    assert [n for n, each in found.items() if isinstance(each, Lost)] == [2]
+    assert "not done within its limit of 1 seconds" in str(found[2].error)
+    assert len(found) == 6
+
+
 def slow(n):
     time.sleep(0.5)
     return n
@@ -64,6 +79,7 @@ def test_what_raises_dies_or_hangs_is_lost_and_the_others_are_not(engine):
     assert {n for n, each in found.items() if isinstance(each, Lost)} == {3, 5, 7}
     assert isinstance(found[3].error, ValueError)
     assert "was lost" in str(found[5].error)
+    assert "not done within its limit of 4 seconds" in str(found[7].error)
     assert [found[n] for n in (0, 1, 2, 4, 6, 8, 9)] == [0, 1, 2, 4, 6, 8, 9]
 
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -132,8 +133,23 @@ def hang(item):
 def test_a_gang_that_hangs_beyond_its_limit_is_lost_at_once(engine):
     since = time.monotonic()
     found = dict(engine(hang, [1, 0], limit=2.0))
-    assert found[0] == 0 and "not through after 2 seconds" in str(found[1].error)
+    assert found[0] == 0 and "not done within its limit of 2 seconds" in str(found[1].error)
     assert time.monotonic() - since < 60
+
+
+def freeze(item):
+    if item and number() == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    while item:
+        time.sleep(0.1)
+    return item
+
+
+def test_a_gang_with_a_frozen_member_is_ended_and_its_nodes_are_free_again(engine):
+    found = list(engine(freeze, [1, 0, 0], limit=3.0))
+    assert [item for item, _ in found] == [1, 0, 0]
+    assert "not done within its limit of 3 seconds" in str(found[0][1].error)
+    assert [outcome for _, outcome in found[1:]] == [0, 0]
 
 
 def trouble(item):

@@ -22,6 +22,7 @@ from memtools.arguments import StrPath
 from memtools.artifacts.manifest import BUILTIN, builtin_registry, parse_registry
 from memtools.artifacts.registry import Artifact, Registry
 from memtools.errors import ConfigError, IntegrityError, NetworkError
+from memtools.file_kinds import name_kind
 from memtools.transfer.patience import Budget, Patience, TransientError
 from memtools.wording import redact_words
 
@@ -83,6 +84,10 @@ class Settings:
             return parse_registry(text, where=_shown(where), base=base)
         path = _from_home(where)
         try:
+            if kind := name_kind(path.stat().st_mode):
+                raise ConfigError(
+                    f"the registry {_shown(where)} is {kind}, not a file", hint="check --registry"
+                )
             with path.open("rb") as file:
                 text = _decoded(file.read(MAX_REGISTRY + 1), _shown(where))
         except (OSError, ValueError) as error:

@@ -21,6 +21,9 @@ from memtools.errors import SchemaError
 from memtools.estimates.npz import Array, header_of
 from memtools.estimates.positions import MAX_POSITION
 
+MOST_CLASSES = 100_000
+"""Labels are below this: ImageNet-21k has 21,841 classes; beyond it a number is an identifier, and
+tables by class would take the memory."""
 _BY_CLASS = ["tr_classidx_", "tt_classidx_", "infl_matrix_class", "infl_se_class"]
 _CLASS = re.compile(f"({'|'.join(_BY_CLASS)})(0|[1-9][0-9]{{0,8}})", re.ASCII)
 _KINDS = {"f": "floating-point numbers", "iu": "integers", "SU": "names"}
@@ -121,6 +124,8 @@ class CheckedArrays(Mapping[str, Array]):
 
     def _limit(self, name: str) -> int:
         """Return the number above all that an array of integers may hold."""
+        if name.endswith("_labels"):
+            return MOST_CLASSES
         axis = {"tr_classidx": "train", "tt_classidx": "test"}.get(name.rpartition("_")[0])
         known = self._size(axis, None) if axis else None
         return MAX_POSITION if known is None else known

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from memtools.errors import ConfigError
+from memtools.estimates.checked_arrays import MOST_CLASSES
 from memtools.estimates.model import ExampleIndex, as_text
 from memtools.estimates.npz import Array
 
@@ -46,11 +47,15 @@ def check_examples(examples: ExampleIndex, n_train: int, n_test: int, where: str
 
 
 def _check_labels(labels: Array, what: str) -> None:
-    hint = "labels are whole numbers from 0 on"
+    hint = f"labels are whole numbers from 0 to {MOST_CLASSES - 1:,}, one for each class"
     if labels.dtype.kind not in "iu":
         raise ConfigError(f"{what} are {labels.dtype}, not integers", hint=hint)
     if labels.min(initial=0) < 0:
         raise ConfigError(f"{what} hold {labels.min()}, which is below 0", hint=hint)
+    if labels.max(initial=0) >= MOST_CLASSES:
+        raise ConfigError(
+            f"{what} hold {labels.max()}, which is not the label of a class", hint=hint
+        )
 
 
 def check_same_examples(ours: ExampleIndex, theirs: ExampleIndex, where: str) -> None:

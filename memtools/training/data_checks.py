@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from memtools.training.datasets import Dataset, Examples
 
 PIXEL_RULE = "pixels are uint8 from 0 to 255, or floating-point numbers from 0 to 1"
+_FEW_CLASSES = 1000  # that a small part of a data set may have, too
 _BLOCK = 64 << 20  # bytes of images that are looked at together
 
 
@@ -69,8 +70,8 @@ def check_trainable(data: Examples, where: str) -> None:
         where: The source of the data, for messages.
 
     Raises:
-        ConfigError: A split is empty, there is one class only, labels count from 1, or test
-            examples are of classes without training examples.
+        ConfigError: A split is empty, there is one class only, labels count from 1 or are far above
+            the number of examples, or test examples are of classes without training examples.
     """
     for split, labels in (("training", data.train_labels), ("test", data.test_labels)):
         if not len(labels):
@@ -174,6 +175,13 @@ def _require_known_classes(train: NDArray[np.int64], test: NDArray[np.int64], wh
         raise ConfigError(
             f"{where}: labels are from 1 to {most}, and none is 0",
             hint="labels count from 0: subtract 1",
+        )
+    if most >= max(_FEW_CLASSES, len(train)):
+        k = int(np.argmax(train == most))
+        raise ConfigError(
+            f"{where}: training example {k} has the label {most:,}, and there are {len(train):,}"
+            " training examples",
+            hint="np.unique(labels, return_inverse=True)[1] numbers the classes that are there",
         )
     if test.max() > most:
         k = int(np.argmax(test > most))

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtools.errors import ConfigError
+from memtools.estimates.checked_arrays import MOST_CLASSES
 from memtools.estimates.npz import Array
 
-_MOST_CLASSES = 100_000  # ImageNet-21k has 21,841; beyond it a label is an identifier
 _RULE = "labels are integers that count from 0, one for each image"
 _NUMBERED = "np.unique(labels, return_inverse=True)[1] numbers the classes"
 
@@ -41,7 +41,7 @@ def check_labels(labels: Array, n_images: int, what: str) -> NDArray[np.int64]:
         )
     for wrong, hint in (
         (labels < 0, "labels count from 0: leave out examples without a label"),
-        (labels >= _MOST_CLASSES, _NUMBERED),
+        (labels >= MOST_CLASSES, _NUMBERED),
     ):
         if wrong.any():
             k = int(np.argmax(wrong))

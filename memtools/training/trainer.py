@@ -468,7 +468,9 @@ def _require_memory(model: keras.Model, data: Dataset | Records, n_models: int) 
     if tf.config.list_physical_devices("GPU") or not hasattr(os, "sysconf"):
         return
     has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    needs = n_models * _COPIES * 4 * model.count_params() + 2 * data.n_bytes
+    largest = max(len(data.train_labels), len(data.test_labels))
+    needs = n_models * 4 * (_COPIES * model.count_params() + largest * data.n_classes)  # its logits
+    needs += 2 * data.n_bytes
     if needs > has:
         raise ConfigError(
             f"{n_models} models at a time need at least {human_size(needs)} of memory,"

@@ -105,6 +105,15 @@ def test_masks_of_another_ratio_than_that_of_the_sweep_are_refused(tmp_path, mem
     refused(memtools("estimate", store.root, "--out", tmp_path / "e.npz"), r"70\.0% .* 0\.1", 5)
 
 
+def test_runs_of_two_ratios_that_make_the_right_one_together_are_named(tmp_path, caplog):
+    mask, train, test = world(8, 400, 30)
+    mask[:] = False
+    mask[:4, :200] = mask[4:, 40:] = True  # half of them at .5 and half at .9
+    made = library.estimate(stored(tmp_path / "runs", (mask, train | mask, test)))
+    words = "the ratio is 0.7, and the masks of runs 0-7 hold from 50.0% to 90.0%"
+    assert words in made.about.doubt and words in caplog.text
+
+
 def test_empty_and_equal_subsets_are_said(tmp_path):
     mask, train, test = world(6, 60, 30)
     with pytest.raises(ConfigError, match="all 6 runs trained on the same subset"):

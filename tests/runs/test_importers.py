@@ -76,6 +76,42 @@ def test_the_released_layout_becomes_a_store_for_each_ratio(members, truth, tmp_
     assert (store.sweep.ratio, store.sweep.order) == (0.5, "tfds")
 
 
+def test_two_results_of_one_run_are_refused_before_anything_is_written(members, truth, tmp_path):
+    rival = {f"exp/again/0.7/{run}/aux_arrays.npz": aux(truth, 5) for run in (2,)}
+    source = unpacked(tmp_path, members | rival)
+    to = tmp_path / "to"
+    with pytest.raises(RecordError, match="two different results of run 2") as caught:
+        import_aux(source, to, dataset="cifar10", order="tfds")
+    assert caught.value.hint and not to.exists()
+    import_aux(source / "again", to, dataset="cifar10", order="tfds")
+    with pytest.raises(RecordError, match="two different results of run 2"):
+        import_aux(source, to, dataset="cifar10", order="tfds")
+    assert RunStore.open(to / "0.7").run_ids() == [2] and not (to / "0.5").exists()
+
+
+def test_a_damaged_record_is_imported_again(members, truth, tmp_path):
+    source = unpacked(tmp_path, members)
+    stores = import_aux(source, tmp_path / "to", dataset="cifar10", order="tfds")
+    store = next(each for each in stores if each.sweep.ratio == 0.7)
+    store.path(2).write_bytes(b"")
+    import_aux(source, tmp_path / "to", dataset="cifar10", order="tfds")
+    same(store, truth, range(4))
+    assert [path.name for path in (store.root / "quarantine").iterdir()] == ["000002.npz"]
+
+
+def test_runs_of_another_ratio_are_not_added_to_those_of_a_store(truth, tmp_path):
+    keys = ("trainset_mask", "trainset_correctness", "testset_correctness")
+    np.savez(tmp_path / "a.npz", **dict(zip(keys, truth, strict=True)))
+    mask = np.zeros_like(truth[0])
+    mask[:, :4] = True
+    np.savez(tmp_path / "b.npz", **dict(zip(keys, (mask, *truth[1:]), strict=True)))
+    to = tmp_path / "to"
+    import_stacked([tmp_path / "a.npz"], to, dataset="mnist", order="file")
+    with pytest.raises(RecordError, match=r"hold 10\.0% .* the ratio is 0\.7"):
+        import_stacked([tmp_path / "b.npz"], to, dataset="mnist", order="file")
+    same(RunStore.open(to), truth)
+
+
 def test_a_file_instead_of_a_directory_is_said(memtools, tmp_path):
     (tmp_path / "a.tar.gz").write_bytes(b"")
     command = ("import", tmp_path / "a.tar.gz", "--dataset", "c", "--order", "tfds")

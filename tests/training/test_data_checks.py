@@ -67,6 +67,16 @@ REFUSED = {
         "the test labels: example 7 has the label -1",
         "leave out examples without a label",
     ),
+    "a label far above the number of examples": (
+        {"train_labels": changed(4, 1000)},
+        "training example 4 has the label 1,000, and there are 24 training examples",
+        "np.unique",
+    ),
+    "an identifier for a label": (
+        {"train_labels": changed(4, 10**7)},
+        "the training labels: example 4 has the label 10000000",
+        "np.unique",
+    ),
     "whole floats": (
         {"train_labels": LABELS * 1.0},
         "the training labels are float64, not integers",
@@ -265,10 +275,10 @@ def test_data_that_cannot_be_right_are_refused_with_what_to_do(tmp_path, changes
 def test_pixels_that_are_not_finite_are_named_by_their_image(tmp_path, value):
     images = IMAGES.copy()
     images[17, 2, 3] = value
-    with pytest.raises(SchemaError, match=r"the training images hold .* infinite: image 17$"):
+    with pytest.raises(SchemaError, match=r"the training images hold .* infinite: image 17"):
         load(tmp_path, {"train_images": images})
     images[20:22] = value
-    with pytest.raises(SchemaError, match=r"image 17 and 2 others$"):
+    with pytest.raises(SchemaError, match=r"image 17 and 2 others"):
         load(tmp_path, {"train_images": images})
 
 
