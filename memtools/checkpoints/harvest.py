@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import re
 import shutil
 import urllib.parse
@@ -24,8 +25,9 @@ from memtools.checkpoints.index import Ended, Halt, Index
 from memtools.checkpoints.inflater import DamageError
 from memtools.checkpoints.md5 import can_go_on
 from memtools.checkpoints.tar_stream import Member
-from memtools.errors import ChecksumError, ConfigError, MemtoolsError
+from memtools.errors import ChecksumError, ConfigError, DiskError, MemtoolsError
 from memtools.files import disk_errors, first_clash, locked, require_free, write_atomically
+from memtools.temporary_files import is_regular, is_temporary
 from memtools.transfer.patience import USUAL_PATIENCE, Patience
 from memtools.wording import redact_url
 
@@ -191,18 +193,40 @@ def _require_proof(index: Index, known: Collection[Member], terms: Terms) -> Non
 
 
 def _renew(directory: Path, token: str) -> None:
-    """Of another index, or of this one before it forgot, nothing is kept."""
+    """Of another index, or of this one before it forgot, nothing is kept.
+
+    Raises DiskError for a directory of that name that a user has made.
+    """
     note = directory / _NOTE
     with disk_errors(directory):
+        if os.path.lexists(directory) and not _is_ours(directory):
+            raise DiskError(
+                f"{directory} is in the way: it is not of memtools",
+                hint="rename it, or choose another directory",
+            )
         if not note.exists() or note.read_text("utf-8") != token:
             _remove(directory)
             directory.mkdir()
             write_atomically(note, token.encode(), ours=True)
 
 
+def _is_ours(directory: Path) -> bool:
+    """Return whether a provisional directory has our note, or was killed before it had one."""
+    if directory.is_symlink() or not directory.is_dir():
+        return False
+    names = [path.name for path in directory.iterdir()]
+    return is_regular(directory / _NOTE) or all(map(is_temporary, names))
+
+
 def _remove(directory: Path) -> None:
+    """Remove a provisional directory, its note last: what is left after a kill is still ours."""
     with disk_errors(directory):
         if directory.exists():
+            for path in directory.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != _NOTE:
+                    path.unlink()
             shutil.rmtree(directory)
 
 

@@ -22,6 +22,7 @@ from memtools.errors import (
     MemtoolsError,
     NetworkError,
 )
+from memtools.temporary_files import temporary_name
 from memtools.transfer.patience import Patience
 
 RUNS = [0, 17]
@@ -304,3 +305,33 @@ def test_from_the_command_line(archive, url, memtools, tmp_path):
     ]
     shown = memtools(*command, "--runs", "99")
     assert shown.returncode == 2 and len(shown.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "file"])
+def test_a_directory_of_the_user_where_members_are_kept_until_proven_is_left_alone(
+    released, tmp_path, kind
+):
+    to, mine = tmp_path / "to", tmp_path / "to" / "provisional"
+    to.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    real = tmp_path / "elsewhere" if kind == "link" else mine
+    if kind == "link":
+        mine.symlink_to(real)
+    elif kind == "directory":
+        mine.mkdir()
+    target = mine if kind == "file" else real / "thesis.tex"
+    target.write_text("precious")
+    with pytest.raises(DiskError, match="in the way"):
+        extract(released, to, run_ids=RUNS)
+    assert target.read_text() == "precious"
+
+
+def test_what_was_being_written_when_a_process_was_killed_is_no_hindrance(
+    archive, released, tmp_path
+):
+    provisional = tmp_path / "to" / "provisional"
+    provisional.mkdir(parents=True)
+    temporary_name(provisional / "index").write_text("")
+    extract(released, tmp_path / "to", run_ids=RUNS, ratios=[0.5])
+    assert found_in(tmp_path / "to") == files_of(archive, ["0.5"])
+    assert not provisional.exists()
