@@ -53,9 +53,11 @@ def estimate(
     Runs whose masks seem inverted, or whose outcomes are not in one order, are refused.
     """
     from memtools.errors import ConfigError
+    from memtools.estimates.about import require_npz
     from memtools.estimation import estimator, means
     from memtools.runs.store import open_stores
 
+    require_npz(out)  # before an hour of work, not after it
     stores = open_stores(directories)
     several = len({store.sweep.ratio for store in stores}) > 1
     if several and of != "correctness":
