@@ -20,12 +20,14 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from memtools.arguments import StrPath
 from memtools.documents import PARSE_ERRORS, describe
 from memtools.errors import RecordError, SchemaError
 from memtools.estimates.model import ExampleIndex
@@ -47,13 +49,19 @@ _DAMAGE: tuple[type[Exception], ...] = (SchemaError, *PARSE_ERRORS)
 
 
 def import_aux(
-    source: Path, root: Path, *, dataset: str, order: str, examples: ExampleIndex | None = None
+    source: StrPath,
+    root: StrPath,
+    *,
+    dataset: str,
+    order: str,
+    examples: ExampleIndex | None = None,
 ) -> list[RunStore]:
     """Runs of the released layout, from a directory; a store for each ratio in `root`.
 
     Raises RecordError naming the file that is damaged, or the ratio whose runs cannot be right.
     """
-    importer = AuxImporter(root, dataset, order, examples)
+    source = Path(source)
+    importer = AuxImporter(Path(root), dataset, order, examples)
     with bars("runs") as show:
         for count, (name, data) in enumerate(_in_directory(source), 1):
             if found := run_of(name):
@@ -70,8 +78,8 @@ def import_aux(
 
 
 def import_stacked(
-    files: Sequence[Path],
-    root: Path,
+    files: StrPath | Sequence[StrPath],
+    root: StrPath,
     *,
     dataset: str,
     order: str,
@@ -81,23 +89,25 @@ def import_stacked(
 
     Raises RecordError for a damaged file, or runs that cannot be right.
     """
-    importer = Importer(root, dataset, order, {"source": "stacked"}, examples, numbered=True)
+    several = [files] if isinstance(files, (str, os.PathLike)) else files
+    paths = sorted(map(Path, several))
+    importer = Importer(Path(root), dataset, order, {"source": "stacked"}, examples, numbered=True)
     run_id = 0
-    for path in sorted(files):
+    for path in paths:
         columns = [np.atleast_2d(_yes_or_no(path, name)) for name in _STACKED]
         if len({len(column) for column in columns}) != 1:
             raise RecordError(f"{path}: the arrays have different numbers of runs", hint=_HINT)
         for rows in zip(*columns, strict=True):
             importer.hold(Outcome(run_id, *rows), source=str(path))
             run_id += 1
-    return finished(importer, files)
+    return finished(importer, paths)
 
 
 def import_margins(
-    masks: Path,
-    margins: Path,
-    train_margins: Path,
-    root: Path,
+    masks: StrPath,
+    margins: StrPath,
+    train_margins: StrPath,
+    root: StrPath,
     *,
     dataset: str,
     order: str,
@@ -107,6 +117,7 @@ def import_margins(
 
     Raises RecordError for a damaged file, or runs that cannot be right.
     """
+    masks, margins, train_margins = Path(masks), Path(margins), Path(train_margins)
     mask, test, train = (_mapped(path) for path in (masks, margins, train_margins))
     if not len(mask) == len(test) == len(train):
         raise RecordError(
@@ -114,7 +125,7 @@ def import_margins(
             f" {len(train)} runs",
             hint="give the three files of one set of runs",
         )
-    importer = Importer(root, dataset, order, {"source": "margins"}, examples, numbered=True)
+    importer = Importer(Path(root), dataset, order, {"source": "margins"}, examples, numbered=True)
     for run_id, (of_test, of_train) in enumerate(zip(test, train, strict=True)):
         for path, row in ((margins, of_test), (train_margins, of_train)):
             if not np.isfinite(row).all():

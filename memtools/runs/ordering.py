@@ -21,6 +21,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.arguments import StrPath
 from memtools.datasets.data_sources import listing_of
 from memtools.datasets.example_arrays import as_integers
 from memtools.datasets.identity import official_position
@@ -114,7 +115,7 @@ class Ordering:
         return ExampleIndex(about, **columns)
 
 
-def reorder(store: RunStore, root: Path, ordering: Ordering | None = None) -> RunStore:
+def reorder(store: RunStore, root: StrPath, ordering: Ordering | None = None) -> RunStore:
     """Write a store of the same runs in the official order; what is there already stays.
 
     Args:

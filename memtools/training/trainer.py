@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import memtools
+from memtools.arguments import StrPath
 from memtools.engines import place
 from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
@@ -71,7 +72,7 @@ def sweep_of(config: Config, data: Dataset | Records) -> Sweep:
     )
 
 
-def store_of(root: Path, config: Config, data: Dataset | Records) -> RunStore:
+def store_of(root: StrPath, config: Config, data: Dataset | Records) -> RunStore:
     """Return the store for runs of a configuration; its `config.toml` replays it.
 
     Args:
@@ -84,6 +85,7 @@ def store_of(root: Path, config: Config, data: Dataset | Records) -> RunStore:
             sweep, or one of other data under the same name.
         SchemaError: Pixels are NaN or infinite.
     """
+    root = Path(root)
     if isinstance(data, Dataset):
         data = check_dataset(data, data.name)
     check_recipe(config, data)
