@@ -799,3 +799,28 @@ def test_what_a_live_process_writes_beside_a_directory_is_left_alone(tmp_path):
     with appearing_directory(final):
         pass
     assert set(tmp_path.iterdir()) == {final, *others}
+
+
+KILLED_OVER = """
+    import os, signal, sys
+    from pathlib import Path
+    from memtools import files
+    def die(*arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+    files.publish = die
+    with files.appearing_directory(Path(sys.argv[1]), over=True) as root:
+        (root / "new").touch()
+"""
+
+
+def test_killed_while_it_replaces_a_directory_the_next_writer_finds_the_old_one(tmp_path):
+    final = tmp_path / "final"
+    final.mkdir()
+    (final / "old").touch()
+    command = [sys.executable, "-c", textwrap.dedent(KILLED_OVER), str(final)]
+    assert subprocess.run(command).returncode == -9
+    assert not final.exists()  # the instant between two renames
+    with pytest.raises(DiskError, match="not empty"), appearing_directory(final):
+        raise AssertionError
+    assert [path.name for path in final.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [final]

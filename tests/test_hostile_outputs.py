@@ -22,7 +22,7 @@ from worlds import artifact, noise, published_arrays, write_registry
 
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates
-from memtools.temporary_files import OWNER
+from memtools.temporary_files import OWNER, nobody, temporary_name
 
 SCRIPT = Path(sys.executable).with_name("memtools")
 SIZE = 100_000
@@ -164,6 +164,18 @@ def test_no_command_writes_among_the_records_of_a_store(world: Path, out: str) -
         command[command.index("--to") + 1] = str(records)
         assert invoke(command) == 6
     assert list(records.iterdir()) == []
+
+
+def test_clean_removes_temporary_files_of_dead_processes_and_no_others(world: Path) -> None:
+    cache = world / "place" / "files"
+    cache.mkdir()
+    orphan = cache / f".thing.npz.receipt.json.{nobody()}.tmp"
+    stay = [cache / "mine.tmp", cache / ".thing.npz.tmp", cache / "thing.npz.part"]
+    stay += [temporary_name(cache / "thing.npz"), cache / ".a.0badf00d-1-1-beef.tmp"]
+    for path in (orphan, *stay):
+        path.write_bytes(b"content")
+    assert invoke(["clean", "--to", str(cache), "--registry", str(world / "registry.toml")]) == 0
+    assert set(cache.iterdir()) == set(stay)
 
 
 # ---- two writers
