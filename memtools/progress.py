@@ -28,8 +28,14 @@ class Show(Protocol):
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """No word on stderr from compiled code, such as TensorFlow's greetings when it is imported."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    if sys.stderr is not None:  # it is None where a process was started with it closed
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed: compiled code is not heard anyway
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield

@@ -110,3 +110,15 @@ with progress.bars("runs") as show:
     show("training", 1, 4)
 """
     assert on_terminal(code)[1] == ""
+
+
+def test_without_standard_error_there_are_no_bars_and_no_failure():
+    code = """
+from memtools.progress import bars, silence
+with silence(), bars() as show:
+    show("part", 1, 2)
+print("done")
+"""
+    command = ["bash", "-c", '"$0" -c "$1" 2>&-', sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "done\n")
