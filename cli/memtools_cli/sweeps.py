@@ -67,10 +67,9 @@ def run(
     store; a second one on the same store ends with exit code 7.
     """
     import functools
-    import shutil
 
     from memtools.errors import ConfigError, SweepError
-    from memtools.runs.sweep import parse_runs, run_missing
+    from memtools.runs.sweep import parse_runs, remove_checkpoints, run_missing
     from memtools.training.config import load_config, parse_overrides
     from memtools_cli.extras import needing
 
@@ -109,7 +108,7 @@ def run(
             failed_run_ids=sorted(failed),
             hint="the others are kept; the same command tries these again",
         )
-    shutil.rmtree(to / "unfinished", ignore_errors=True)
+    remove_checkpoints(to / "unfinished")
     show(to)
 
 
@@ -148,8 +147,8 @@ def _tell(found: Status, error: float | None, wanted: int | None, target: float)
     )
     if found.n_damaged:
         show(
-            f"{found.n_damaged:,} records are damaged, and left out; memtools sweep run or train"
-            " sets them aside and trains those runs again"
+            f"{found.n_damaged:,} damaged and left out; memtools sweep run or train sets them aside"
+            " and trains those runs again"
         )
     if found.runs_per_hour is not None:
         left = f", {found.hours_left:.1f} hours left" if found.hours_left else ""

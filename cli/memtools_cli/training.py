@@ -65,11 +65,10 @@ def train(
     """
     import contextlib
     import functools
-    import shutil
 
     from memtools.engines import outcomes
     from memtools.errors import ConfigError, SweepError
-    from memtools.runs.sweep import Train, parse_runs, run_missing
+    from memtools.runs.sweep import Train, parse_runs, remove_checkpoints, run_missing
     from memtools.training.config import load_config, parse_overrides
     from memtools_cli.extras import needing
 
@@ -111,7 +110,7 @@ def train(
             failed_run_ids=sorted(failed),
             hint="the others are kept; a lower --set peak_lr=... may help",
         )
-    shutil.rmtree(unfinished, ignore_errors=True)
+    remove_checkpoints(unfinished)
     show(to)
 
 

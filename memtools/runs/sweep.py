@@ -15,6 +15,8 @@ import itertools
 import json
 import logging
 import os
+import re
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -36,6 +38,7 @@ Engine = Callable[[Train, Iterable[Sequence[int]]], Trained]
 """`memtools.engines.outcomes`, or that of `memtools.cluster`, with its options given."""
 
 _LOCK = ".driving"
+_CHECKPOINTS = re.compile(r"\d{6,}-[0-9a-f]{8}")  # of a group: its first run, and a digest
 ASKED, _OUT = "asked.json", ".out.json"
 
 
@@ -208,3 +211,12 @@ def _require_survivable(error: Exception, attempts: int | None) -> None:
 
 
 _WAITING = "another process drives this store; waiting until it has finished"
+
+
+def remove_checkpoints(directory: Path) -> None:
+    """Remove the checkpoints of groups of runs, and their directory if nothing else is in it."""
+    for path in directory.glob("*"):
+        if _CHECKPOINTS.fullmatch(path.name) and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is not there, or holds files of the user's own
+        directory.rmdir()

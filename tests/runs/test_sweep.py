@@ -11,7 +11,9 @@ import sys
 import tracemalloc
 
 import pytest
+from memtools_cli.main import app
 from runs.random_runs import fatal, frozen
+from typer.testing import CliRunner
 
 from memtools import engines
 from memtools.engines import outcomes
@@ -21,7 +23,14 @@ from memtools.runs.record import Failure
 from memtools.runs.run_ids import RunIds
 from memtools.runs.status import Status
 from memtools.runs.store import RunStore
-from memtools.runs.sweep import ASKED, asked, note_asked, parse_runs, run_missing
+from memtools.runs.sweep import (
+    ASKED,
+    asked,
+    note_asked,
+    parse_runs,
+    remove_checkpoints,
+    run_missing,
+)
 from memtools.temporary_files import temporary_name
 
 
@@ -286,3 +295,19 @@ def test_a_damaged_record_does_not_end_the_status(store, run):
     store.path(2).write_bytes(store.path(2).read_bytes()[:-100])
     status = Status.of(store)
     assert (status.n_done, status.n_missing, status.n_damaged) == (3, 1, 1)
+    shown = CliRunner().invoke(app, ["sweep", "status", str(store.root)])
+    assert shown.exit_code == 0 and "\n1 damaged and left out; memtools sweep run" in shown.stdout
+    assert "000002.npz is not a whole record" in shown.stderr
+
+
+def test_only_checkpoints_of_groups_are_removed_in_the_end(tmp_path):
+    unfinished = tmp_path / "unfinished"
+    for name in ("000012-0123abcd", "my thesis"):
+        (unfinished / name).mkdir(parents=True)
+        (unfinished / name / "file").touch()
+    remove_checkpoints(unfinished)
+    assert [path.name for path in unfinished.iterdir()] == ["my thesis"]
+    (unfinished / "my thesis").rename(unfinished / "1234567-0123abcd")
+    remove_checkpoints(unfinished)
+    remove_checkpoints(unfinished)
+    assert list(tmp_path.iterdir()) == []
