@@ -29,7 +29,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from memtools.errors import MemtoolsError, SchemaError
 from memtools.file_kinds import name_kind
@@ -157,12 +157,11 @@ def fill(
     error: type[MemtoolsError] = SchemaError,
     hint: str = _HINT,
 ) -> T:
-    """Return a dataclass filled with the values of a document, which are of its types.
+    """Return a dataclass filled with the values of a document, which must be of its types.
 
     Args:
-        kind: The dataclass. A field that has a default may be missing; a field whose type is
-            another dataclass takes an object as it is.
-        facts: A table or an object by field.
+        kind: The dataclass, and those that its fields hold. A field with a default may be missing.
+        facts: An object, or a table, with a value for each field.
         where: What holds it, for the message.
         error: The class of the error.
         hint: What to do about it.
@@ -170,39 +169,50 @@ def fill(
     Raises:
         error: It is not an object, or a field is missing, unknown, or of another type.
     """
-    if not isinstance(facts, dict):
-        raise error(f"{where} is {facts!r:.40}, not an object", hint=hint)
-    hints = get_type_hints(kind)
-    fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    missing = dataclasses.MISSING
-    for name, field in fields.items():
-        if name not in facts and field.default is field.default_factory is missing:
-            raise error(f"{where} has no {name}", hint=hint)
-        if name in facts and not _is_of(facts[name], hints[name]):
-            raise error(f"{where}: {name} is {facts[name]!r:.40}", hint=hint)
-    if unknown := set(facts) - set(fields):
-        raise error(f"{where} has {min(unknown)!r:.40}, which is not known", hint=hint)
-    return kind(**facts)
+    try:
+        made: T = _make(kind, facts, where)
+    except _MismatchError as cause:
+        raise error(str(cause), hint=hint) from cause
+    return made
 
 
-def _is_of(value: Any, hint: Any) -> bool:
-    """Return whether a value of a document is of an annotated type; integers fit into 64 bits."""
+class _MismatchError(Exception):
+    """A value of a document is not of the type that it should be."""
+
+
+def _make(hint: Any, value: Any, where: str) -> Any:
+    """Return a value of a document as the annotated type; integers fit into 64 bits."""
     kind, arguments = get_origin(hint) or hint, get_args(hint)
     if kind in (types.UnionType, Union):
-        return any(_is_of(value, each) for each in arguments)
-    if kind is int:
-        return type(value) is int and abs(value) < 1 << 63
-    if kind is float:
-        return type(value) is float or _is_of(value, int)
-    if kind in (dict, Mapping):
+        kind = next((each for each in arguments if type(value) is (get_origin(each) or each)), None)
+        return _make(kind, value, where)
+    if kind is Literal and value in arguments:
+        return value
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        return _make_dataclass(kind, value, where)
+    if kind in (dict, Mapping) and isinstance(value, dict):
         each = arguments[1] if arguments else Any
-        return isinstance(value, dict) and all(_is_of(v, each) for v in value.values())
-    if kind in (list, tuple, Sequence):
-        each = arguments[0] if arguments else Any
-        return isinstance(value, list) and all(_is_of(v, each) for v in value)
-    if dataclasses.is_dataclass(kind):
-        return isinstance(value, dict)
-    return kind in (Any, object) or type(value) is kind
+        return {key: _make(each, item, f"{where}: {key}") for key, item in value.items()}
+    if kind in (list, tuple, Sequence) and isinstance(value, list):
+        items = [_make(arguments[0] if arguments else Any, each, where) for each in value]
+        return tuple(items) if kind is tuple else items
+    if type(value) is int and kind in (int, float) and abs(value) < 1 << 63:
+        return kind(value)
+    if kind is Any or (type(value) is kind and kind is not int):
+        return value
+    raise _MismatchError(f"{where} is {value!r:.40}")
+
+
+def _make_dataclass(kind: Any, facts: dict[str, Any], where: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    hints = get_type_hints(kind)
+    for name, field in fields.items():
+        has_default = not (field.default is field.default_factory is dataclasses.MISSING)
+        if name not in facts and not has_default:
+            raise _MismatchError(f"{where} has no {name}")
+    if unknown := set(facts) - set(fields):
+        raise _MismatchError(f"{where} has {min(unknown)!r:.40}, which is not known")
+    return kind(**{name: _make(hints[name], v, f"{where}: {name}") for name, v in facts.items()})
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

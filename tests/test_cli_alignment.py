@@ -220,7 +220,7 @@ def test_a_comparison_says_what_is_tied(memtools, published, tmp_path):
         (("select", "INDEX", "--bin", "9", "--out", "DIR/x.json"), 2, "'9' is not a bin"),
         (("select", "INDEX", "--top", "1", "--within", "DIR/few.txt", "--out", "DIR/x.json"), 2,
          "holds no positions"),
-        (("select", "--replay", "DIR/few.txt", "--out", "DIR/x.json"), 2, "is not a manifest"),
+        (("select", "--replay", "DIR/few.txt", "--out", "DIR/x.json"), 2, "is not JSON"),
         (("compare", "INDEX", "DIR/few.npy", "--direction-b", "typical"), 5, "an unknown data set"),
         (("compare", "INDEX", "DIR/few.npy"), 2, "is a high score typical or atypical?"),
     ],

@@ -130,7 +130,7 @@ def test_every_form_holds_the_same_and_a_manifest_that_asks_again(scores, tmp_pa
     again = select(scores, request.criteria, seed=request.seed, control=request.control)
     again.save(tmp_path / f"again.{ending}")
     assert (tmp_path / f"again.{ending}").read_bytes() == path.read_bytes()
-    with pytest.raises(ConfigError, match="no manifest"):
+    with pytest.raises(ConfigError, match="manifest of a selection has no criteria"):
         Request.of({"seed": 3})
 
 

@@ -90,7 +90,7 @@ def test_cells_become_numbers_only_where_all_of_them_are(cells, expected, kind):
 
 def test_an_empty_cell_is_nan_and_makes_a_column_float():
     assert np.array_equal(parse_cells(["1", "", "NaN"], "x"), [1, np.nan, np.nan], equal_nan=True)
-    assert np.array_equal(parse_values([1, None]), [1, np.nan], equal_nan=True)
+    assert np.array_equal(parse_values([1, None], "x"), [1, np.nan], equal_nan=True)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -207,20 +206,22 @@ def _bin(text: str) -> Criterion:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
+    from memtools.documents import read_json
     from memtools.errors import ConfigError
-    from memtools.files import disk_errors
 
-    try:
-        with disk_errors(path):
-            document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        document = document.get("manifest", document)
-        if {"request", "inputs"} <= document.keys():
-            return document
-    except (ValueError, AttributeError) as error:
-        raise ConfigError(
-            f"{path} is not a manifest: {error}", hint="give *.manifest.json"
-        ) from error
-    raise ConfigError(f"{path} is not a manifest of memtools select", hint="give *.manifest.json")
+    hint = "give *.manifest.json"
+    document: dict[str, Any] = read_json(path, error=ConfigError, hint=hint)
+    document = document.get("manifest", document) if isinstance(document, dict) else {}
+    request, inputs = (
+        document.get(name) if isinstance(document, dict) else None for name in ("request", "inputs")
+    )
+    if not isinstance(request, dict) or not isinstance(inputs, dict):
+        raise ConfigError(f"{path} is not a manifest of memtools select", hint=hint)
+    for name, value in request.items():
+        is_text = value is None or (isinstance(value, str) and "\0" not in value)
+        if not (isinstance(value, bool) if name == "allow_missing" else is_text):
+            raise ConfigError(f"{path}: {name} is {value!r:.40}", hint=hint)
+    return document
 
 
 def _digests(source: str, asked: dict[str, Any]) -> dict[str, str]:

@@ -19,6 +19,8 @@ from memtools.estimates.npz import Array
 
 Kind = Literal["top", "bottom", "closest", "random", "at_least", "at_most", "bin"]
 
+_MAX_BINS = 1_000_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
@@ -103,7 +105,7 @@ def choose(
     if kind == "at_most":
         return left[values[left] <= value]
     if kind == "bin":
-        if not 0 <= n < value:
+        if not 0 <= n < value <= _MAX_BINS:
             raise ConfigError(f"there is no bin {n} of {value:g}", hint="bins count from 0")
         ranked = group[np.argsort(values[group], kind="stable")]
         return np.intersect1d(np.array_split(ranked, int(value))[n], left)

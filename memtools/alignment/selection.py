@@ -34,6 +34,7 @@ from memtools.alignment.criteria import quantile_bin as quantile_bin
 from memtools.alignment.criteria import random as random
 from memtools.alignment.criteria import top as top
 from memtools.arguments import StrPath, as_list, checked
+from memtools.documents import fill
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.model import Estimates
 from memtools.estimates.npz import Array
@@ -299,11 +300,11 @@ class Request:
     @classmethod
     def of(cls, manifest: Mapping[str, Any]) -> Self:
         """From a manifest; ConfigError if it is none."""
-        try:
-            criteria = tuple(Criterion(**each) for each in manifest["criteria"])
-            return cls(criteria, manifest["per_class"], manifest["control"], manifest["seed"])
-        except (KeyError, TypeError) as error:
-            raise ConfigError(
-                f"this is no manifest of a selection: {error}",
-                hint="give the .manifest.json that memtools select wrote",
-            ) from error
+        fields = {field.name for field in dataclasses.fields(cls)}
+        return fill(
+            cls,
+            {name: value for name, value in manifest.items() if name in fields},
+            "the manifest of a selection",
+            error=ConfigError,
+            hint="give the .manifest.json that memtools select wrote",
+        )

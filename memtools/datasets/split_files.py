@@ -77,7 +77,7 @@ def _beside(
     Those of another length belong to it only if it is the only split. Of unknown names only
     integers are taken: they may be positions.
     """
-    n = len(next(iter(columns.values()), ()))
+    n = next((len(column) for column in columns.values() if column.ndim), 0)
     found = {}
     for role, key in ((role, key) for (name, role), key in members.items() if not name):
         shape = arrays.shape(key)

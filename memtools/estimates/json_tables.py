@@ -16,6 +16,7 @@ from memtools.errors import SchemaError
 from memtools.estimates.columns import LABELS, SCORES
 from memtools.estimates.npy import Array, pack_texts
 from memtools.estimates.positions import parse_positions
+from memtools.estimates.text_tables import require_distinct
 
 
 def read_json(path: Path) -> tuple[dict[str, Array], Any]:
@@ -48,6 +49,7 @@ def read_json(path: Path) -> tuple[dict[str, Array], Any]:
         raise SchemaError(
             f"{path} is not a table: {what}", hint="write a list of rows, or a list for each column"
         )
+    require_distinct(path, list(columns))
     if len({len(column) for column in columns.values()}) > 1:
         lengths = ", ".join(f"{name!r} {len(column):,}" for name, column in columns.items())
         raise SchemaError(f"{path}: columns differ in length: {lengths}", hint="write it anew")

@@ -32,10 +32,10 @@ from memtools.estimates.npy import DAMAGED, Header, read_array, read_header, sta
 from memtools.estimates.npy import Array as Array
 from memtools.estimates.npy import read_npy as read_npy
 from memtools.file_kinds import require_regular
-from memtools.file_kinds import require_regular
 from memtools.files import appearing, disk_errors, human_size
 from memtools.wording import encodable
 
+_MAX_NAME = 200  # characters of the name of an array
 _BOMB_SIZE = 64 << 20  # bytes: below this nothing can hurt
 _BOMB_RATIO = 100  # measured values do not shrink like that; zeros do
 
@@ -149,6 +149,8 @@ class Npz(Mapping[str, Array]):
             name = info.filename.removesuffix(".npy")
             if name == info.filename:
                 raise self._refusal(f"it holds {info.filename!r}, which is not an array")
+            if len(name) > _MAX_NAME:
+                raise self._refusal(f"a name in it has {len(name):,} characters: {name[:20]!r}...")
             if name in members:
                 raise self._refusal(f"it holds {name!r} twice")
             if info.file_size > max(_BOMB_SIZE, _BOMB_RATIO * info.compress_size):

@@ -45,7 +45,7 @@ from memtools.estimates.checked_arrays import class_of
 from memtools.estimates.full_matrix import FullMatrix, holds_full_matrix
 from memtools.estimates.model import as_text
 from memtools.estimates.npz import Array, Npz, read_npy, scalar_of
-from memtools.file_kinds import require_regular
+from memtools.estimates.positions import MAX_POSITION
 from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 
@@ -238,6 +238,8 @@ def _integers(
         raise _wrong(name, f"holds {array.dtype}, not integers")
     if array.size and int(array.min()) < low:
         raise _wrong(name, f"holds {array.min()}, which is below {low}")
+    if array.size and int(array.max()) > MAX_POSITION:
+        raise _wrong(name, f"holds {array.max()}, which is above {MAX_POSITION:,}")
     return array
 
 

@@ -96,10 +96,11 @@ def _are_types(value: Any) -> bool:
     )
 
 
+_MAX_QUANTITY = 200  # characters
 _FAR = 1e9  # a threshold of pairs, even of margins
 _TYPE = re.compile(r"[<>|=]?([iu][1248]|f(2|4|8|16)|b1|U|S[0-9]{1,9})")
 _RECORDED: Mapping[str, Callable[[Any], bool]] = {
-    "quantity": lambda value: isinstance(value, str),
+    "quantity": lambda value: isinstance(value, str) and len(value) <= _MAX_QUANTITY,
     "n": lambda value: type(value) is int and 0 <= value <= MAX_POSITION,
     "partial": lambda value: type(value) is bool,
     "min_mem": _is_threshold,

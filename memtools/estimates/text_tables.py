@@ -28,6 +28,7 @@ ABOUT_ENDING = ".about.json"
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)|", re.I | re.A)
 _BOOLEANS = {"true": True, "false": False}
+_MAX_NAME = 200  # characters of the name of a column
 _MISSING = {"", "nan", "na", "n/a", "null", "none"}
 
 
@@ -99,7 +100,13 @@ def _column_names(path: Path, header: Sequence[str]) -> list[str]:
 
 
 def require_distinct(path: Path, names: Sequence[str]) -> None:
-    """Raise SchemaError where two columns have one name."""
+    """Raise SchemaError where two columns have one name, or one has a text in place of a name."""
+    longest = max(names, key=len, default="")
+    if len(longest) > _MAX_NAME:
+        raise SchemaError(
+            f"{path}: the name {longest[:20]!r}... of a column has {len(longest):,} characters",
+            hint="is the first row one of names?",
+        )
     twice = sorted(name for name, n in collections.Counter(names).items() if n > 1)
     if twice:
         shown = repr(twice[0]) if twice[0] else "without a name"

@@ -10,7 +10,6 @@ another index, another seed or another choice of images is not mixed into the sa
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import Self
@@ -105,15 +104,10 @@ class Ledger:
         splits = document.get("splits") if isinstance(document, dict) else None
         if not isinstance(splits, dict) or not set(splits) <= set(_STORED.values()):
             raise RecordError(f"{where} is damaged (it has no splits)", hint=hint)
-        fill_ours = functools.partial(fill, error=RecordError, hint=hint)
-        read = {}
-        for name, facts in splits.items():
-            split = fill_ours(Split, facts, f"{where}: {name}")
-            shards = {
-                shard: fill_ours(ShardFacts, each, f"{where}: {shard}")
-                for shard, each in split.shards.items()
-            }
-            read[name] = dataclasses.replace(split, shards=shards)
+        read = {
+            name: fill(Split, facts, f"{where}: {name}", error=RecordError, hint=hint)
+            for name, facts in splits.items()
+        }
         return cls(store, read)
 
     def select(self, name: str = "") -> dict[str, Split]:

@@ -1,16 +1,16 @@
 """Files that nobody wrote by accident: a seed makes one, commands meet it, and all must hold.
 
-    python tests/crafted.py numbers 0:500        # prints each fault as a line of JSON
+    python -m crafted.runner numbers 0:500        # prints each fault as a line of JSON
 
 A fault is an exception, an unknown exit code, more than a few lines of output for an error, control
 characters in it, advice to allow pickles, a case that takes too long or too much memory, or a file
-that `verify` accepts and another command cannot use. The kinds of files are in crafted_files.py.
+that `verify` accepts and another command cannot use. The kinds are functions of numbers.py and
+stored.py.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import itertools
 import json
 import os
 import random
@@ -36,31 +36,34 @@ class HungError(BaseException):
 
 def run(kind: str, seeds: range) -> list[dict[str, object]]:
     """Run the cases of some seeds, and return the faults."""
-    import crafted_files
+    from crafted import numbers, stored
+    from crafted.base import Base
 
-    craft = crafted_files.KINDS[kind]
+    craft = getattr(numbers, kind, None) or getattr(stored, kind)
     faults = []
     with tempfile.TemporaryDirectory(prefix="crafted-") as directory:
         root = Path(directory)
-        base = crafted_files.Base.write(root / "base")
+        base = Base.write(root / "base")
         os.environ["MEMTOOLS_CACHE"] = str(root / "cache")
         os.chdir(root)  # what a command writes without being told goes there
-        _warm_up(base)
+        _warm_up(kind, base)
         for seed in seeds:
             scratch = root / "case"
             scratch.mkdir()
             rng = random.Random(f"{kind} {seed}")
             with warnings.catch_warnings(action="ignore"):  # names that come twice, for example
                 what, commands = craft(rng, base, scratch)
-            for fault in _check(commands, scratch):
-                faults.append({"kind": kind, "seed": seed, "what": what, **fault})
+            said = {"kind": kind, "seed": seed, "what": what}
+            faults += [said | fault for fault in _check(commands, scratch)]
             shutil.rmtree(scratch, ignore_errors=True)
             shutil.rmtree(root / "cache", ignore_errors=True)
     return faults
 
 
-def _warm_up(base) -> None:
+def _warm_up(kind: str, base) -> None:
     """Import what commands import: that is not the memory of a case."""
+    if kind == "others":  # they import TensorFlow
+        _invoke(["train", "digits-demo", "--set", "dataset=x", "--runs", "0", "--to", "none"])
     for path in base.numbers.values():
         _invoke(["verify", str(path)])
         for ending in ("csv", "parquet"):
@@ -108,9 +111,8 @@ def _verdicts(code, output, error, must, used):
 
 def _invoke(arguments: list[str]) -> tuple[int, str, str]:
     """Return the exit code, the output, and the traceback of what is not a SystemExit."""
-    from typer.testing import CliRunner
-
     from memtools_cli.main import app
+    from typer.testing import CliRunner
 
     def ring(*_: object) -> None:
         raise HungError(f"{SECONDS} s are over")
@@ -142,7 +144,6 @@ def _peak(*, reset: bool = False) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     warnings.simplefilter("error")
     start, _, stop = sys.argv[2].partition(":")
     for each in run(sys.argv[1], range(int(start), int(stop))):
