@@ -6,6 +6,7 @@ import json
 import pytest
 
 from memtools.errors import BusyError, DiskError
+from memtools.temporary_files import nobody
 from memtools.tfrecords import builder
 from memtools.tfrecords.bucket import Bucket
 from memtools.tfrecords.checker import check
@@ -97,3 +98,31 @@ def test_a_set_in_a_bucket_is_the_set_on_a_disk(flat, imagenet, tmp_path):
     assert (name, split.n_records) == ("validation", 1000)
     found = {int(each["index"]) for each in read_records(bucket, "validation", image_size=8)}
     assert found == set(range(1000))
+
+
+def test_a_shard_is_not_written_through_a_link_and_files_of_the_user_survive(tmp_path):
+    store, victim = open_store(tmp_path), tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / "shard").symlink_to(victim)
+    (tmp_path / "dataset.json").symlink_to(victim)
+    mine = [tmp_path / "shard.tmp", tmp_path / ".shard.tmp"]
+    for path in mine:
+        path.write_bytes(b"mine")
+    orphan = tmp_path / f".shard.{nobody()}.tmp"
+    orphan.touch()
+    with store.scratch("shard") as path:
+        path.write_bytes(b"records")
+    store.write("dataset.json", b"{}")
+    assert victim.read_bytes() == b"precious"
+    assert [store.read("shard"), store.read("dataset.json")] == [b"records", b"{}"]
+    assert all(path.read_bytes() == b"mine" for path in mine)
+    assert not orphan.exists() and len(list(tmp_path.iterdir())) == 5
+
+
+def test_shards_are_not_built_among_the_records_of_a_store(tmp_path):
+    (tmp_path / "sweep.toml").touch()
+    with (
+        pytest.raises(DiskError, match="store of runs"),
+        open_store(tmp_path / "records").building(),
+    ):
+        pass
