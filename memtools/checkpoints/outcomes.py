@@ -26,6 +26,7 @@ from memtools.runs.importers import MAX_AUX, AuxImporter, read_aux, run_of
 from memtools.runs.ordering import Ordering
 from memtools.runs.run_ids import RunIds
 from memtools.runs.store import RunStore
+from memtools.runs.sweep import driving
 
 _log = logging.getLogger("memtools.checkpoints")
 
@@ -135,7 +136,11 @@ class _Outcomes:
         for store in _stores(self._provisional):
             target = self._root / store.root.name
             if target.exists():
-                RunStore.open(target).merge(store)
+                known = RunStore.open(target)
+                with driving(
+                    known
+                ):  # which sets damaged records aside, so that these take their place
+                    known.merge(store)
             else:
                 with disk_errors(target):
                     os.rename(store.root, target)

@@ -97,7 +97,7 @@ class RunIds(Sequence[int]):
         raise IndexError(f"there are {len(self)} runs, and none at {at}")
 
     def __eq__(self, other: object) -> bool:
-        """Whether other run ids, or a list or set of them, are the same."""
+        """Return whether other run ids, or a list or set of them, are the same."""
         if isinstance(other, (Sequence, set, frozenset)) and not isinstance(other, str):
             return self.ranges == RunIds.of(other).ranges
         return NotImplemented
