@@ -13,8 +13,6 @@ the final name. The order everywhere is fsync(file), rename, fsync(directory).
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import logging
 import os
@@ -26,7 +24,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from memtools.errors import BusyError, DiskError
+from memtools.disks import disk_errors as disk_errors
+from memtools.disks import human_size as human_size
+from memtools.disks import require_free as require_free
+from memtools.errors import DiskError
+from memtools.locks import locked as locked
+from memtools.outputs import output_file
+from memtools.outputs import require_outside_store as require_outside_store
 from memtools.temporary_files import create, orphans, shortened, temporary_name
 
 log = logging.getLogger("memtools")
@@ -35,26 +39,6 @@ CHUNK = 1 << 20
 
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _MAX_NAME = 200  # bytes; a disk takes 255, and the temporary names are longer
-_OF_STORES = ("records", "failed", "quarantine")  # of a directory that has a sweep.toml
-
-_DISK_WORDS = {
-    errno.ENOSPC: ("the disk is full", "free some space, then run the same command again"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command again"),
-    errno.EFBIG: (
-        "the file would pass this system's limit on file sizes",
-        "raise the limit (ulimit -f) or choose another disk, then run the same command again",
-    ),
-    errno.EROFS: ("the file system is read-only", "choose another directory"),
-    errno.EACCES: ("permission denied", "choose another directory, or change its permissions"),
-    errno.EPERM: ("not permitted", "choose another directory, or change its permissions"),
-    errno.ENAMETOOLONG: ("the file name is too long for this disk", "choose a shorter path"),
-    errno.EEXIST: ("a file stands where the directory should be", "choose another directory"),
-    errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory"),
-    errno.EISDIR: ("a directory stands where the file should go", "move it, or choose another"),
-    errno.ENOTEMPTY: ("it is there, and not empty", "choose another directory, or remove it"),
-    errno.ELOOP: ("a symbolic link stands where a file of memtools goes", "remove the link"),
-    errno.EIO: ("the disk reports a read or write error", "check the disk; do not trust this copy"),
-}
 
 
 class Hash(Protocol):
@@ -160,53 +144,6 @@ def appearing(path: Path, *, once: bool = False, ours: bool = False) -> Iterator
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def output_file(path: Path) -> Path:
-    """Return the file that a result for `path` goes to: `path`, or the one that a link leads to.
-
-    Raises DiskError for what cannot be replaced by a file, and in a store of runs.
-    """
-    require_outside_store(path)
-    try:
-        is_link = stat.S_ISLNK(path.lstat().st_mode)
-    except FileNotFoundError:
-        return path
-    hint = "name a file"
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        mode = stat.S_IFREG  # of a link to a file that is not there yet
-    except OSError as error:
-        raise DiskError(f"{path} is a symbolic link that leads nowhere", hint=hint) from error
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(mode) or _is_stream(path) or (is_link and _is_stream(path.readlink())):
-        raise DiskError(f"{path} is a device or a pipe, which no file can replace", hint=hint)
-    if not is_link:
-        return path
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise DiskError(f"{path} is a symbolic link to {target}, which cannot be made", hint=hint)
-    log.warning("%s is a symbolic link; writing to %s", path, target)
-    require_outside_store(target)
-    return target
-
-
-def _is_stream(path: Path) -> bool:
-    """Return whether a name is one of an open file: `>> all.csv` must not replace all.csv."""
-    return str(path.absolute()).startswith(("/dev/fd/", "/dev/std", "/proc/"))
-
-
-def require_outside_store(path: Path) -> None:
-    """Raise DiskError for a result that would lie among the records of a store of runs."""
-    place = Path(os.path.realpath(path.parent)) / path.name
-    for directory in (place, *place.parents):
-        if directory.name in _OF_STORES and (directory.parent / "sweep.toml").exists():
-            raise DiskError(
-                f"{path} would lie among the {directory.name} of a store of runs",
-                hint="choose another directory: only runs are kept there",
-            )
 
 
 def _permissions(path: Path) -> int | None:
@@ -349,115 +286,6 @@ def write_atomically(path: Path, data: bytes, *, ours: bool = False) -> None:
     """Write a small file, whole or not at all; `ours` is that of `appearing`."""
     with appearing(path, ours=ours) as file:
         file.write(data)
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the `OSError` of a local file into a `DiskError` that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        what, hint = _DISK_WORDS.get(error.errno or 0, (error.strerror or str(error), ""))
-        raise DiskError(f"{path}: {what}", hint=hint or "see the path above") from error
-
-
-def require_free(directory: Path, n_bytes: int, what: str) -> None:
-    """Raise `DiskError` unless `n_bytes` more fit on the disk of `directory`."""
-    free = shutil.disk_usage(directory).free
-    if free < n_bytes:
-        raise DiskError(
-            f"{what} needs {human_size(n_bytes)} more on the disk of {directory},"
-            f" which has {human_size(free)} free",
-            hint="free some space or choose another directory, then run the same command again",
-        )
-
-
-@contextlib.contextmanager
-def locked(path: Path, *, wait: bool, waiting: Callable[[], object]) -> Iterator[None]:
-    """Hold an exclusive lock between processes; the lock file goes away afterwards.
-
-    `waiting` is called once if another process holds the lock and `wait` is
-    true; without `wait` that is a `BusyError`. Code that relies on this must stay
-    correct where the lock excludes no one, as on some network file systems.
-
-    A lock file is empty. A user's own file of that name is locked, but neither written to nor
-    removed; a link is not followed.
-    """
-    with disk_errors(path):
-        descriptor = _lock(path, wait=wait, waiting=waiting)
-    try:
-        yield
-    finally:
-        try:
-            if _is_at(path, descriptor) and os.fstat(descriptor).st_size == 0:
-                path.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)  # this releases the lock
-
-
-def _lock(path: Path, *, wait: bool, waiting: Callable[[], object]) -> int:
-    """Return a descriptor that holds the lock on the file which has the name `path` then."""
-    told = False
-    while True:
-        descriptor = _open_lock(path)
-        try:
-            if not _try_lock(descriptor):
-                if not wait:
-                    raise BusyError(
-                        f"another process holds {path}",
-                        hint="wait until it has finished, then run the same command again",
-                    )
-                if not told:
-                    waiting()
-                    told = True
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_at(path, descriptor):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # the holder has removed the file: a newcomer would lock another
-
-
-def _open_lock(path: Path) -> int:
-    """Open a lock file, or make one."""
-    flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise DiskError(f"{path} is not a file, and a lock has to be", hint="remove it")
-    return descriptor
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Return whether no other process holds the lock; some file systems know none."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
-            raise
-    return True
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Return whether an open file still has the name `path`."""
-    with contextlib.suppress(OSError):
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    return False
-
-
-def human_size(n_bytes: int) -> str:
-    """A size in decimal units, as disks and download pages give it: `20,260 B`, `285.0 MB`."""
-    if n_bytes < 100_000:
-        return f"{n_bytes:,} B"
-    size = float(n_bytes)
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
 
 
 def is_plain_name(name: str) -> bool:

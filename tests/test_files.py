@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from worlds import git_blob, noise
 
-from memtools import files
+from memtools import files, locks
 from memtools.errors import BusyError, DiskError
 from memtools.files import (
     CHUNK,
@@ -376,7 +376,7 @@ def test_the_longest_name_can_be_written_and_a_longer_one_is_refused_at_once(tmp
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from memtools import files
+    from memtools import files, locks
     path, at = Path(sys.argv[1]), sys.argv[2]
     def die(*arguments, **options):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -653,7 +653,7 @@ def test_a_disk_that_knows_no_locks_stops_nobody(tmp_path, monkeypatch, number):
     def flock(descriptor, operation):
         raise OSError(number, "no locks here")
 
-    monkeypatch.setattr(files.fcntl, "flock", flock)
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
     with locked(tmp_path / "lock", wait=True, waiting=nothing):
         assert (tmp_path / "lock").exists()
     assert list(tmp_path.iterdir()) == []
@@ -804,7 +804,7 @@ def test_what_a_live_process_writes_beside_a_directory_is_left_alone(tmp_path):
 KILLED_OVER = """
     import os, signal, sys
     from pathlib import Path
-    from memtools import files
+    from memtools import files, locks
     def die(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     files.publish = die
