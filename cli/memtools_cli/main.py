@@ -92,10 +92,25 @@ class _Notes(logging.Handler):
         note(*self.format(record).split("\n"))
 
 
+class _Program(typer.Typer):
+    """The program; of its commands, only the one that is asked for is built when it starts."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; to build every command would take longer than many of them do."""
+        asked = [each for each in self.registered_commands if _name(each) == sys.argv[1:2]]
+        if asked:
+            self.registered_commands, self.registered_groups = asked, []
+        return super().__call__(*args, **options)
+
+
+def _name(command: Any) -> list[str]:
+    return [command.name or command.callback.__name__]
+
+
 gc.freeze()
 gc.enable()
 
-app = typer.Typer(
+app = _Program(
     cls=Commands,
     help="Memorization and influence estimates of neural networks (Feldman & Zhang 2020):"
     " published files, whole and verified.",
