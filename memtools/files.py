@@ -1,10 +1,9 @@
-"""Files that appear whole or not at all, their digests, and locks between processes.
+"""Files and directories that appear whole or not at all.
 
-    digest_file(path, ("md5", "sha256"))      # {"md5": "...", "sha256": "..."}, one pass
     write_atomically(path, data)              # beside it, fsync, rename, fsync of the directory
     with appearing(path) as file: ...         # the same for what is written piece by piece
     with appearing_directory(path) as root: ...                    # and for many files at once
-    with locked(path, wait=False): ...        # BusyError if another process holds it
+    with appearing_with_note(path, note, content) as file: ...     # and for a file and its note
 
 A rename alone is not enough: after a power cut it can leave an empty file under
 the final name. The order everywhere is fsync(file), rename, fsync(directory).
@@ -13,17 +12,20 @@ the final name. The order everywhere is fsync(file), rename, fsync(directory).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import re
 import shutil
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
+from memtools.digests import CHUNK as CHUNK
+from memtools.digests import Hash as Hash
+from memtools.digests import digest_file as digest_file
+from memtools.digests import new_hash as new_hash
 from memtools.disks import disk_errors as disk_errors
 from memtools.disks import human_size as human_size
 from memtools.disks import require_free as require_free
@@ -35,59 +37,8 @@ from memtools.temporary_files import create, orphans, shortened, temporary_name
 
 log = logging.getLogger("memtools")
 
-CHUNK = 1 << 20
-
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _MAX_NAME = 200  # bytes; a disk takes 255, and the temporary names are longer
-
-
-class Hash(Protocol):
-    """The part of a `hashlib` object that is used here."""
-
-    def update(self, data: bytes | memoryview, /) -> None:
-        """Append bytes."""
-
-    def hexdigest(self) -> str:
-        """The digest so far, in hex."""
-
-    def copy(self) -> Hash:
-        """Another one, to go on from here."""
-
-
-def new_hash(algorithm: str, size: int = 0) -> Hash:
-    """A fresh hash object: any name of `hashlib`, or `git_blob`.
-
-    `git_blob` is the name that git gives to a file's content: the SHA-1 of
-    "blob", a space, the size in decimal, a zero byte, and the bytes. So it needs
-    the size beforehand.
-    """
-    if algorithm == "git_blob":
-        return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    return hashlib.new(algorithm, usedforsecurity=False)
-
-
-def digest_file(
-    path: Path,
-    algorithms: Iterable[str],
-    *,
-    start: int = 0,
-    size: int | None = None,
-    advance: Callable[[int], object] = lambda n_bytes: None,
-) -> dict[str, str]:
-    """Hex digests of `size` bytes of a file from `start` on, in one pass.
-
-    `advance` is told the number of bytes of each read, for a progress bar.
-    """
-    with path.open("rb", buffering=0) as file:
-        left = os.fstat(file.fileno()).st_size - start if size is None else size
-        hashes = {name: new_hash(name, left) for name in algorithms}
-        file.seek(start)
-        while left > 0 and (data := file.read(min(CHUNK, left))):
-            for each in hashes.values():
-                each.update(data)
-            left -= len(data)
-            advance(len(data))
-    return {name: each.hexdigest() for name, each in hashes.items()}
 
 
 def fsync_directory(directory: Path) -> None:
