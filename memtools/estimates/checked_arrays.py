@@ -109,6 +109,8 @@ class CheckedArrays(Mapping[str, Array]):
             raise SchemaError(
                 f"{name} has the shape {array.shape}, and it needs {len(axes)} axes", hint=_HINT
             )
+        if not array.size and axes == ("train",):
+            raise SchemaError(f"{name} holds no values", hint=_HINT)
         for n, axis in zip(array.shape, axes, strict=True):
             known = self._size(axis, label)
             if known not in (None, n):

@@ -127,6 +127,8 @@ def _check_scores(arrays: Mapping[str, Array]) -> None:
     scores = _vector(arrays, "scores")
     if scores.dtype.kind not in "iuf":
         raise _wrong("scores", f"holds {scores.dtype}, not numbers")
+    if not len(scores):
+        raise _wrong("scores", "holds no values")
     n = len(scores)
     for name in ("labels", "n_in", "n_out"):
         if name in arrays:
@@ -174,6 +176,8 @@ def _check_examples(arrays: Mapping[str, Array], side: str) -> Array | None:
     columns = ("mem", "mem_se", "mem_low", "mem_high", "n_in", "n_out", "labels", "filenames")
     present = [f"{side}_{name}" for name in columns if f"{side}_{name}" in arrays]
     n = len(_vector(arrays, present[0])) if present else 0
+    if present and not n:
+        raise _wrong(present[0], "holds no values")
     for name in present:
         if name.endswith(("labels", "n_in", "n_out")):
             _integers(arrays, name, n)

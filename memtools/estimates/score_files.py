@@ -129,6 +129,9 @@ def _pairs_of(path: Path, arrays: Mapping[str, Array], about: About) -> HighInfl
         }
         wrong = next((name for name in names if not fits[name]), None)
         why = "is not one number for each pair"
+    if wrong is None:
+        wrong = next((name for name in ("mem", "infl") if np.isnan(arrays[name]).any()), None)
+        why = "holds NaN"
     if wrong is not None:
         raise SchemaError(
             f"{path}: {wrong} {why}", hint="a list of pairs has tr_idx, tt_idx, mem and infl, [n]"

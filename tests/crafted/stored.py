@@ -83,9 +83,9 @@ def registries(rng, base: Base, scratch: Path):
 
 def others(rng, base: Base, scratch: Path):
     """Configurations, manifests, ledgers, pickles, archives and their indices."""
-    return rng.choice(
-        [_config, _manifest, _ledger, _cifar, _archive, _names, _aux, _npz_data, _stacked, _margins]
-    )(rng, base, scratch)
+    documents = [_config, _manifest, _ledger, _cifar, _names]
+    runs = [_archive, _aux, _npz_data, _stacked, _margins]
+    return rng.choice(documents + runs)(rng, base, scratch)
 
 
 def _config(rng, base, scratch):
