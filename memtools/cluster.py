@@ -147,7 +147,7 @@ def _cancel_late(ray: Any, pending: Mapping[Any, _Task], limit: float | None) ->
 
 
 def lost(error: Exception) -> Lost:
-    """For what Ray says of a task that has no result."""
+    """Return what Ray says of a task that has no result."""
     cause = getattr(error, "cause", None) or error  # what the worker raised, if it could
     reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     return Lost(MemtoolsError(f"a worker of the cluster was lost: {reason}"))
@@ -204,7 +204,9 @@ def _require_answer(address: str) -> None:
         number = int(port)
         socket.create_connection((host, number), timeout=_PATIENCE / 2).close()
     except ValueError as error:
-        raise ConfigError(f"{address!r} is no address", hint="write host:port, or auto") from error
+        raise ConfigError(
+            f"{address!r} is not an address", hint="write host:port, or auto"
+        ) from error
     except OSError as error:
         raise NetworkError(
             f"nobody answers at {address}: {error}",
@@ -266,7 +268,7 @@ def _nodes(ray: Any) -> list[dict[str, float]]:
 
 
 def environment(resources: Mapping[str, float] | None) -> dict[str, str]:
-    """Of a task: TensorFlow uses the CPUs that it was given, not all of the node."""
+    """Return the environment of a task: TensorFlow uses its CPUs, not all of the node."""
     n_cpus = str(max(1, int((resources or {}).get("CPU", 1))))
     return {
         "TF_NUM_INTRAOP_THREADS": n_cpus,

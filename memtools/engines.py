@@ -47,7 +47,7 @@ class Lost:
 
 
 Answers = Generator[tuple[Item, Result | Lost], None, None]
-"""What an engine finds, as it comes; closing it ends the work."""
+"""The results of an engine, as they come; closing it ends the work."""
 
 
 def spread(
@@ -62,7 +62,7 @@ def spread(
 
 
 def results(found: Answers[Item, Result]) -> Iterator[tuple[Item, Result]]:
-    """What an engine finds, until the first that is Lost: its error is raised."""
+    """Yield the results of an engine, until the first that is Lost: its error is raised."""
     with contextlib.closing(found):
         for item, outcome in found:
             if isinstance(outcome, Lost):
@@ -96,7 +96,7 @@ def outcomes(
 
 
 def attempt(work: Callable[[Item], Result], item: Item) -> Result | Lost:
-    """What the work gives, or what it raised."""
+    """Return the result of the work, or what it raised."""
     try:
         return work(item)
     except Exception as error:  # noqa: BLE001 - whoever asked decides what an error means
@@ -143,7 +143,7 @@ def _ending_after(limit: float | None) -> Iterator[None]:
 
 
 def _sendable(outcome: Result | Lost) -> Result | Lost:
-    """Of an error that does not survive the way, what it said."""
+    """Replace an exception that cannot be pickled by a MemtoolsError with the same message."""
     if isinstance(outcome, Lost):
         try:
             pickle.loads(pickle.dumps(outcome))  # noqa: S301 - our own
@@ -230,7 +230,7 @@ class _Worker:
         return died()
 
     def leave(self, *, abruptly: bool) -> None:
-        """There is nothing more to do; abruptly: not even what it is at."""
+        """Tell the worker that nothing more comes; abruptly: end what it is doing, too."""
         self._watch.cancel()
         if self._process is not None:
             self._pipe.close()
@@ -263,7 +263,7 @@ class _Worker:
 
 
 def died() -> MemtoolsError:
-    """The error for a worker that is no more."""
+    """Return the error for a worker that has died."""
     return MemtoolsError(
         "a worker process died without a word",
         hint="the system may have run out of memory: try fewer workers; running again goes on"

@@ -102,7 +102,7 @@ class _Member:
     def do(
         self, addresses: list[str], number: int, attempt: Attempt[Any, Any], item: object
     ) -> Any:
-        """What the first member finds; of the others, only what went wrong."""
+        """Return what the first member finds; of the others, only what went wrong."""
         task = {"type": "worker", "index": number}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
         found = attempt(item)
@@ -124,7 +124,7 @@ class _Gangs:
     over: threading.Event
 
     def do(self, item: object) -> Any:
-        """Until a gang has come through; Lost if several have not."""
+        """Return the outcome of a gang that came through; Lost if several have not."""
         for _ in range(1 + RETRIES):
             outcome = self._do_once(item)
             if outcome is not None or self.over.is_set():
@@ -155,7 +155,7 @@ class _Gangs:
             self.ray.util.remove_placement_group(group)
 
     def _placed(self, group: Any) -> bool:
-        """Whether there came to be room for it; an interrupt is not kept waiting."""
+        """Return whether there came to be room for it; an interrupt is not kept waiting."""
         end = time.monotonic() + _PATIENCE
         while not self.over.is_set() and time.monotonic() < end:
             if group.wait(1):
@@ -163,7 +163,7 @@ class _Gangs:
         return False
 
     def _first_word(self, working: list[Any]) -> Any:
-        """What the first member finds, or what any of them raises; RayActorError if one dies."""
+        """Return what the first member finds, or any raises; RayActorError if one dies."""
         pending, end = list(working), time.monotonic() + (self.limit or float("inf"))
         while not self.over.is_set():
             if time.monotonic() > end:

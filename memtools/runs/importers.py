@@ -129,7 +129,7 @@ def import_margins(
     for run_id, (of_test, of_train) in enumerate(zip(test, train, strict=True)):
         for path, row in ((margins, of_test), (train_margins, of_train)):
             if not np.isfinite(row).all():
-                raise RecordError(f"{path}: a margin of run {run_id} is no number", hint=_HINT)
+                raise RecordError(f"{path}: a margin of run {run_id} is not a number", hint=_HINT)
         again = functools.partial(_with_margins, run_id, masks, mask, train, test)
         importer.hold(again(), again)
     return finished(importer, [masks])

@@ -213,5 +213,5 @@ def _position(name: str, split: str) -> int:
         return int(name)
     found = official_position(name)
     if found is None or found[0] != split:
-        raise AlignmentError(f"{name!r} is no id of {split}", hint=_HINT)
+        raise AlignmentError(f"{name!r} is not an id of {split}", hint=_HINT)
     return found[1]

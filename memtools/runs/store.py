@@ -116,7 +116,7 @@ class RunStore:
         return cls(root, sweep, examples)
 
     def path(self, run_id: int) -> Path:
-        """Where the record of a run is, or will be."""
+        """Return where the record of a run is, or will be."""
         return self.root / "records" / f"{run_id:06d}.npz"
 
     def run_ids(self) -> list[int]:

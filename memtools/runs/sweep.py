@@ -115,7 +115,7 @@ def driving(store: RunStore, *, wait: bool = False) -> Iterator[None]:
 
 
 def _kept(store: RunStore, result: RunRecord | Failure, failed: dict[int, str]) -> str:
-    """Into the store with it; what to show of it."""
+    """Save the result; return a short note for the progress bar."""
     if isinstance(result, Failure):
         failed[result.run_id] = result.reason
         store.fail(result.run_id, result.reason, step=result.step, time=time.time())
@@ -127,7 +127,7 @@ def _kept(store: RunStore, result: RunRecord | Failure, failed: dict[int, str]) 
 def _trained(
     store: RunStore, train: Train, groups: Iterable[Sequence[int]], engine: Engine
 ) -> Trained:
-    """What the engine finds; meanwhile the store says which runs are given out."""
+    """Yield what the engine finds; meanwhile a note in the store tells which runs are given out."""
     out: set[int] = set()
 
     def given() -> Iterator[Sequence[int]]:
@@ -205,7 +205,7 @@ def driven(store: RunStore) -> bool:
 
 
 def _require_survivable(error: Exception, attempts: int | None) -> None:
-    """Raise what trying again cannot mend, or nobody wants to try again."""
+    """Raise an error that trying again cannot mend, or that is not to be tried again."""
     if attempts is None or isinstance(error, (ConfigError, DiskError)):
         raise error
 

@@ -172,7 +172,7 @@ def test_margins_above_zero_are_right_and_kept(truth, tmp_path):
     assert np.array_equal(store.read(2).test_margin, margins["test"][2].astype(np.float16))
     margins["test"][3, 3] = np.nan
     np.save(tmp_path / "test.npy", margins["test"])
-    with pytest.raises(RecordError, match="run 3 is no number"):
+    with pytest.raises(RecordError, match="run 3 is not a number"):
         import_margins(*paths, tmp_path / "else", dataset="cifar10", order="file")
 
 

@@ -94,9 +94,9 @@ def test_ids_come_from_files_of_any_kind(tmp_path, form):
 @pytest.mark.parametrize(
     ("ids", "error", "words"),
     [
-        ((IDS[1], IDS[1]), AlignmentError, "is no id of train"),
+        ((IDS[1], IDS[1]), AlignmentError, "is not an id of train"),
         ((IDS[0][:-1] + IDS[0][:1], IDS[1]), AlignmentError, "some are missing or there twice"),
-        ((["n01440764_1.JPEG"], IDS[1]), AlignmentError, "is no id of train"),
+        ((["n01440764_1.JPEG"], IDS[1]), AlignmentError, "is not an id of train"),
         (
             (IDS[0] + [f"train_{N_TRAIN:05d}"], IDS[1]),
             ConfigError,

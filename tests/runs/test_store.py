@@ -6,14 +6,12 @@ import functools
 import os
 import random
 import re
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import LONG, group, wait_for
 
 from memtools.errors import BusyError, ConfigError, DiskError, RecordError
 from memtools.estimates.npz import write_npz
@@ -315,7 +313,6 @@ from memtools.runs.store import RunStore
 from memtools.runs.record import RunRecord, RunSpec
 store = RunStore.open(pathlib.Path(sys.argv[1]))
 n, m = store.sweep.n_train, store.sweep.n_test
-print("go", flush=True)
 for run_id in range(100000):
     rng = np.random.default_rng(run_id)
     bits = (rng.random(k) < 0.7 for k in (n, n, m))
@@ -324,13 +321,12 @@ for run_id in range(100000):
 
 
 def test_killed_at_any_instant_every_visible_record_is_whole(store, run):
-    draw = random.Random(0)
-    command = [sys.executable, "-c", WRITER, str(store.root)]
+    draw, records = random.Random(0), store.root / "records"
     for _ in range(5):
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            child.stdout.read(2)
-            time.sleep(draw.uniform(0.02, 0.2))
-            os.kill(child.pid, signal.SIGKILL)
+        n_wanted = len(store.run_ids()) + draw.randrange(1, 30)
+        with group([sys.executable, "-c", WRITER, store.root]) as child:
+            wait_for(lambda n=n_wanted: len(list(records.glob("*.npz"))) >= n, child)
+            child.kill()
     found = list(store)
     assert len(found) > 5
     assert all(record.digest == run(record.spec.run_id).digest for record in found)
@@ -339,7 +335,7 @@ def test_killed_at_any_instant_every_visible_record_is_whole(store, run):
 
 def test_two_writers_of_one_store_lose_and_double_nothing(store, run):
     command = [sys.executable, "-c", WRITER.replace("100000", "60"), str(store.root)]
-    children = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [child.wait() for child in children] == [0, 0]
+    with group(command) as one, group(command) as other:
+        assert (one.wait(LONG), other.wait(LONG)) == (0, 0)
     assert store.run_ids() == list(range(60))
     assert all(record.digest == run(record.spec.run_id).digest for record in store)
