@@ -55,3 +55,12 @@ def wait_for(
         ended = [process for process in processes if process.poll() is not None]
         assert not ended or condition(), f"ended before: {[each.args for each in ended]}"
         time.sleep(0.005)
+
+
+def lives(process: subprocess.Popen[Any]) -> bool:
+    """Return whether any process of a group is still there."""
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -306,11 +306,11 @@ def test_a_stall_ends_after_the_patience_for_reading(server):
     began = time.monotonic()
     held, _ = received(server.url("a.bin", "stall/1000"), Wish())
     assert held == DATA[:1000]
-    assert time.monotonic() - began < 5 * QUICK.read
+    assert time.monotonic() - began < 40  # the server would be silent for a minute
 
 
 def test_a_crawl_ends_although_bytes_still_come(server):
-    patience = Patience(connect=2, read=0.4, min_speed=1000)
+    patience = Patience(connect=5, read=1.5, min_speed=1000)
     url = server.url("a.bin", "drip/1000/0.05")
     held, fault = received(url, Wish(), patience)
     assert held == DATA[: len(held)]
@@ -319,8 +319,8 @@ def test_a_crawl_ends_although_bytes_still_come(server):
 
 def test_a_crawl_is_borne_by_who_says_so(server, served):
     (served / "short.bin").write_bytes(DATA[:20])
-    patience = Patience(connect=2, read=0.2, min_speed=0)
-    _, data = body(server.url("short.bin", "drip/8/0.05"), Wish(), patience)
+    patience = Patience(connect=5, read=1.0, min_speed=0)
+    _, data = body(server.url("short.bin", "drip/8/0.15"), Wish(), patience)
     assert data == DATA[:20]
 
 
@@ -335,7 +335,7 @@ def test_nobody_waits_for_a_stalled_body_that_is_aborted(server):
         for _ in answer.chunks():
             pass
     timer.join()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25  # the patience is that of half a minute
     answer.abort()  # once more, when all is over, does no harm
 
 

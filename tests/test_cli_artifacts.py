@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fault_server import FaultServer
+from processes import LONG, group, wait_for
 from worlds import artifact, md5, noise, write_registry
 
 SCRIPT = Path(sys.executable).with_name("memtools")
@@ -396,17 +397,13 @@ def test_clean_of_everything_removes_only_what_memtools_made(world: World) -> No
 
 @pytest.fixture
 def at_work(world: World) -> Iterator[subprocess.Popen[str]]:
-    """A download that goes on, with a good part of it done."""
+    """A download with a good part of it done; it is alive, and goes on at SIGCONT."""
     command = [SCRIPT, "fetch", "thing", *world.where, *world.mirror("slow/100")]
-    process = subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 20
-    while world.server.stats()["total"]["bytes"] < 30_000 and time.monotonic() < end:
-        time.sleep(0.01)
-    yield process
-    process.kill()
-    process.communicate()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with group(command, **pipes) as process:
+        wait_for(lambda: world.server.stats()["total"]["bytes"] >= 30_000, process)
+        process.send_signal(signal.SIGSTOP)
+        yield process
 
 
 @pytest.mark.parametrize("options", [[], ["--all"]], ids=str)
@@ -417,8 +414,8 @@ def test_clean_leaves_a_live_download_alone(
     done = world.run("clean", *options)
     assert (done.returncode, done.stdout) == (0, "0 B freed\n")
     assert sorted(os.listdir(world.to)) == before
-    assert at_work.poll() is None
-    stdout, _ = at_work.communicate(timeout=30)
+    at_work.send_signal(signal.SIGCONT)
+    stdout, _ = at_work.communicate(timeout=LONG)
     assert (at_work.returncode, stdout) == (0, f"{world.to / 'thing.npz'}\n")
     assert (world.to / "thing.npz").read_bytes() == world.whole
 
@@ -427,7 +424,6 @@ def test_list_shows_a_live_download_as_half_done(
     world: World, at_work: subprocess.Popen[str]
 ) -> None:
     assert world.listed()["thing"]["state"] == "half-done"
-    assert at_work.poll() is None
 
 
 # -- the environment

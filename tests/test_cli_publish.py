@@ -6,7 +6,6 @@ import filecmp
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fault_server import FaultServer
+from processes import group, wait_for
 from shapes import shapes
 from worlds import published_arrays
 
@@ -219,11 +219,8 @@ def test_killed_while_it_writes_the_same_command_finishes(memtools: Run, tmp_pat
     n_unfinished = 0
     for n in range(4):
         to = tmp_path / str(n)
-        process = subprocess.Popen([SCRIPT, *arguments, to], stdout=subprocess.DEVNULL)
-        while not list(to.glob("*.tmp")) and process.poll() is None:
-            time.sleep(0.001)
-        process.kill()
-        process.wait()
+        with group([SCRIPT, *arguments, to], stdout=subprocess.DEVNULL) as process:
+            wait_for(lambda to=to: list(to.glob("*.tmp")) or process.poll() is not None)
         n_unfinished += not (to / "registry.toml").exists()
         assert not (to / "mine.npz").exists() or (to / "mine.npz").read_bytes() == whole
         assert memtools(*arguments, to).returncode == 0

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
+import processes
 import pytest
 
 from memtools.files import locked
@@ -19,7 +19,7 @@ SHORT = ("digits-demo", "--set", "epochs=2", "--set", "hidden=[8]", "--set", "st
 
 def sweep(memtools, to, runs, *more):
     arguments = ("sweep", "run", *SHORT, "--runs", runs, "--to", to, "--engine", "serial")
-    return memtools(*arguments, *more, env=QUIET, timeout=110)
+    return memtools(*arguments, *more, env=QUIET)
 
 
 def test_a_sweep_is_extended_and_its_status_told(memtools, tmp_path):
@@ -48,7 +48,7 @@ def test_estimates_are_the_same_bytes_whatever_the_engine_and_the_order(memtools
     ):
         for way in ways:
             run = ("sweep", "run", *SHORT, "--to", tmp_path / to / "runs", "--runs", *way)
-            shown = memtools(*run, env=QUIET, timeout=110)
+            shown = memtools(*run, env=QUIET)
             assert shown.returncode == 0, shown.stderr
         estimate = ("estimate", "runs", "--out", tmp_path / f"{to}.npz")
         assert memtools(*estimate, cwd=tmp_path / to).returncode == 0
@@ -60,9 +60,7 @@ def test_a_full_disk_ends_the_sweep_and_nothing_is_lost(memtools, tmp_path):
     assert sweep(memtools, to, "0:2").returncode == 0
     script = f"ulimit -f 4; {sys.executable} -c 'from memtools_cli.main import app; app()' "
     script += f"sweep run {' '.join(map(repr, SHORT))} --runs 0:6 --to {to} --engine serial"
-    done = subprocess.run(
-        ["bash", "-c", script], env=QUIET, capture_output=True, text=True, timeout=110
-    )
+    done = processes.run(["bash", "-c", script], env=QUIET, text=True)
     assert done.returncode == 6, done.stderr
     assert "limit on file sizes" in done.stderr and len(done.stderr.splitlines()) == 2
     assert RunStore.open(to).run_ids() == [0, 1] and len(list((to / "records").iterdir())) == 2
@@ -79,45 +77,33 @@ def test_a_second_driver_is_noticed(memtools, tmp_path):
     assert (shown.returncode, len(shown.stderr.splitlines())) == (7, 2), shown.stderr
 
 
-def test_two_that_begin_at_once_do_not_get_in_each_others_way(tmp_path):
+def test_two_that_begin_at_once_do_not_get_in_each_others_way(start, tmp_path):
     to = tmp_path / "runs"
     command = [sys.executable, "-c", "from memtools_cli.main import app; app()", "sweep", "run"]
     command += [*SHORT, "--runs", "0:4", "--to", str(to), "--engine", "serial"]
     both = [
-        subprocess.Popen([*command, *more], env=QUIET, stderr=subprocess.PIPE, text=True)
+        start(*command, *more, env=QUIET, stderr=subprocess.PIPE, text=True)
         for more in ([], ["--wait"], ["--wait"])
     ]
-    said = [each.communicate(timeout=110)[1] for each in both]
+    said = [each.communicate(timeout=processes.LONG)[1] for each in both]
     assert both[0].returncode in (0, 7), said[0]
     assert [each.returncode for each in both[1:]] == [0, 0], said
     assert RunStore.open(to).run_ids() == [0, 1, 2, 3]
 
 
-def test_whoever_stops_it_does_not_wait_for_the_runs_under_way(tmp_path):
+def test_whoever_stops_it_does_not_wait_for_the_runs_under_way(start, tmp_path):
     to = tmp_path / "runs"
     command = [sys.executable, "-c", "from memtools_cli.main import app; app()", "sweep", "run"]
     command += [*SHORT, "--set", "epochs=200000", "--runs", "0:64", "--to", str(to)]
-    sweep = subprocess.Popen(
-        [*command, "--workers", "2", "--checkpoint-minutes", "0.001"],
-        env=QUIET,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    while not list((to / "unfinished").glob("*")):  # now it trains
-        assert sweep.poll() is None
-        time.sleep(0.05)
+    more = ("--workers", "2", "--checkpoint-minutes", "0.001")
+    sweep = start(*command, *more, env=QUIET, stderr=subprocess.PIPE, text=True)
+    processes.wait_for(lambda: list((to / "unfinished").glob("*")), sweep)  # now it trains
     status = Status.of(RunStore.open(to))
     assert status.driven and status.n_running == 4 and status.n_done == 0
-    since = time.monotonic()
     os.killpg(sweep.pid, signal.SIGINT)  # as a terminal does
-    said = sweep.communicate(timeout=60)[1]
-    assert time.monotonic() - since < 30
+    said = sweep.communicate(timeout=processes.LONG)[1]  # the runs would take hours
     assert sweep.returncode == 130 and "Traceback" not in said, said
-    with pytest.raises(ProcessLookupError):  # nobody of it lives on
-        while time.monotonic() - since < 60:
-            os.killpg(sweep.pid, 0)
-            time.sleep(0.05)
+    processes.wait_for(lambda: not processes.lives(sweep))
     assert list((to / "unfinished").glob("*"))  # from where the next one goes on
 
 

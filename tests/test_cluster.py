@@ -99,7 +99,7 @@ def test_more_than_a_node_has_is_refused_at_once(engine):
         list(engine(square, range(3), resources={"CPU": 64}))
     with pytest.raises(ConfigError, match="has TPU=4"):
         list(engine(square, range(3), resources={"CPU": 1, "TPU": 4}))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def test_an_address_that_does_not_answer_is_said_soon(memtools, tmp_path):
@@ -109,7 +109,7 @@ def test_an_address_that_does_not_answer_is_said_soon(memtools, tmp_path):
         shown = memtools(*arguments, "--engine", "ray", "--address", address)
         assert shown.returncode == code, shown.stderr
         assert len(shown.stderr.splitlines()) == 2 and address in shown.stderr
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - begun < 60
     with pytest.raises(NetworkError):
         cluster._require_answer("127.0.0.1:1")
 

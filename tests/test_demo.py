@@ -4,6 +4,7 @@ import json
 import os
 
 import numpy as np
+import pytest
 
 from memtools.artifacts.loader import load
 from memtools.runs.store import RunStore
@@ -18,10 +19,11 @@ def test_a_folder_that_is_no_report_is_left_alone_before_anything_is_trained(mem
     assert list(tmp_path.rglob("*")) == [thesis.parent, thesis]
 
 
+@pytest.mark.timeout(600)
 def test_the_demo_finds_the_flipped_labels_and_resumes(memtools, tmp_path):
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     to = tmp_path / "demo"
-    shown = memtools("demo", "--to", to, "--runs", 96, timeout=110, env=environment)
+    shown = memtools("demo", "--to", to, "--runs", 96, timeout=250, env=environment)
     assert shown.returncode == 0, shown.stderr
     summary = json.loads((to / "summary.json").read_text())
     assert (summary["n_runs"], summary["n_flipped"]) == (96, 24)

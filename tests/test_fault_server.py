@@ -24,6 +24,7 @@ from pathlib import Path
 import fault_server
 import pytest
 from fault_server import FAULTS, FaultServer, virtual_bytes, virtual_md5
+from processes import wait_for
 
 SIZE = 300_000
 
@@ -60,7 +61,7 @@ class Answer:
         self.status, self.headers, self.content, self.error = status, headers, content, error
 
 
-def ask(url, method="GET", timeout=5, **headers):
+def ask(url, method="GET", timeout=30, **headers):
     """One request; http.client follows nothing, retries nothing, decodes nothing."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
@@ -153,7 +154,7 @@ def test_head_sub_directory_missing_and_traversal(srv):
 
 
 def test_keep_alive(srv, body):
-    connection = http.client.HTTPConnection(*srv.server_address[:2], timeout=5)
+    connection = http.client.HTTPConnection(*srv.server_address[:2], timeout=30)
     for _ in range(3):
         connection.request("GET", "/a.bin")
         assert connection.getresponse().read() == body
@@ -208,12 +209,12 @@ def test_html(srv):
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/html")
     assert b"sign in" in answer.content
-    with urllib.request.urlopen(srv.url("a.bin", "html-302"), timeout=5) as response:
+    with urllib.request.urlopen(srv.url("a.bin", "html-302"), timeout=30) as response:
         assert b"sign in" in response.read()
 
 
 def test_redirects(srv, body):
-    with urllib.request.urlopen(srv.url("a.bin", "redirect/3"), timeout=5) as response:
+    with urllib.request.urlopen(srv.url("a.bin", "redirect/3"), timeout=30) as response:
         assert response.read() == body
     for url in (srv.url("a.bin", "redirect-loop"), srv.base + "/f/redirect-loop"):
         assert srv.base + ask(url).headers["Location"] == url
@@ -394,9 +395,9 @@ def test_cut_chunked_body_and_bad_chunk(srv):
 
 def test_stall(srv, body):
     began = time.monotonic()
-    out, end = raw(srv, "/f/stall/1000/a.bin", seconds=0.5)
+    out, end = raw(srv, "/f/stall/1000/a.bin", seconds=2)
     assert out.endswith(body[:1000])
-    assert (end, time.monotonic() - began >= 0.5) == ("silence", True)
+    assert (end, time.monotonic() - began >= 2) == ("silence", True)
     assert raw(srv, "/f/stall/1000/a.bin?seconds=0.3")[1] == "fin"
     assert raw(srv, "/f/stall-headers/a.bin", seconds=0.3) == (b"", "silence")
 
@@ -410,7 +411,7 @@ def test_drip(srv, body):
 def test_slow(srv, body):
     began = time.monotonic()
     assert ask(srv.url("a.bin", "slow/600")).content == body
-    assert 0.4 < time.monotonic() - began < 10
+    assert 0.4 < time.monotonic() - began < 60
 
 
 def test_overrun(srv, body):
@@ -424,7 +425,7 @@ def test_no_response(srv):
 
 
 def test_stale_keepalive(srv, body):
-    connection = http.client.HTTPConnection(*srv.server_address[:2], timeout=5)
+    connection = http.client.HTTPConnection(*srv.server_address[:2], timeout=30)
     connection.request("GET", "/f/stale-keepalive/a.bin")
     response = connection.getresponse()
     assert response.read() == body
@@ -507,10 +508,10 @@ def test_stop_ends_a_stall(data):
     with FaultServer(data) as running:
         thread = threading.Thread(target=raw, args=(running, "/f/stall/9/a.bin", 30))
         thread.start()
-        time.sleep(0.2)
+        wait_for(lambda: running.stats()["total"]["bytes"])
         began = time.monotonic()
-    thread.join(5)
-    assert not thread.is_alive() and time.monotonic() - began < 3
+    thread.join(25)
+    assert not thread.is_alive() and time.monotonic() - began < 25
 
 
 def test_only_loopback(data):
@@ -555,11 +556,11 @@ def test_https(data, body, tmp_path):
     )
     with FaultServer(data, tls=(str(cert), str(key))) as running:
         context = ssl.create_default_context(cafile=str(cert))
-        with urllib.request.urlopen(running.url("a.bin"), context=context, timeout=5) as response:
+        with urllib.request.urlopen(running.url("a.bin"), context=context, timeout=30) as response:
             assert response.read() == body
         with pytest.raises((OSError, http.client.IncompleteRead)):
             url = running.url("a.bin", "reset-at/1000")
-            with urllib.request.urlopen(url, context=context, timeout=5) as response:
+            with urllib.request.urlopen(url, context=context, timeout=30) as response:
                 assert len(response.read()) == SIZE
 
 

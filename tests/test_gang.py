@@ -76,7 +76,7 @@ def test_more_hosts_than_there_are_is_refused_at_once(nodes, memtools, tmp_path)
     begun = time.monotonic()
     with pytest.raises(ConfigError, match=r"3 hosts with CPU=1 are asked for.* has 2"):
         list(gang.outcomes(introduce, [1], n_hosts=3, address=nodes.address))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def fall(directory, item):

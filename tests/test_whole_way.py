@@ -13,13 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fault_server import FaultServer
+from processes import LONG, group, wait_for
 from worlds import artifact, write_registry
 
 import memtools as library
@@ -90,12 +90,10 @@ def test_cut_killed_resumed_verified_and_equal(
     to = tmp_path / "to"
     cuts = f"{server.base}/f/slow/400/f/truncate-at/100000/registry.toml"  # and of every part
     command = [str(SCRIPT), "fetch", NAME, "--registry", cuts, "--to", str(to)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 20
-    while server.stats()["total"]["bytes"] < 500_000 and time.monotonic() < end:
-        time.sleep(0.01)
-    process.send_signal(number)
-    _, stderr = process.communicate()
+    with group(command, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: server.stats()["total"]["bytes"] >= 500_000, process)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=LONG)
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[number], stderr
     assert not (to / FILE).exists()
 

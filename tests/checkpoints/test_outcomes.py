@@ -8,12 +8,12 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from miniature import N_RUNS, RATIOS, STEP, aux_of, members_of, tar_of
+from processes import LONG, group, run, wait_for
 
 from memtools.checkpoints import md5 as digests_that_go_on
 from memtools.checkpoints.harvest import Released, Terms
@@ -141,19 +141,19 @@ def test_killed_at_any_instant_it_goes_on_and_nothing_is_read_twice_but_a_step(
     command = [sys.executable, "-c", CHILD]
     there, size = url("slow/6000"), len(archive.data)
     arguments = [there, str(tmp_path / "to"), archive.md5, str(STEP)]
-    n_killed = 0
-    for _ in range(60):
-        child = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE)
-        try:
-            child.communicate(timeout=random.uniform(0.8, 1.6) if n_killed < 20 else 60)
-            break
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.communicate()
-            n_killed += 1
+    n_killed, n_served = 0, 0
+    for _ in range(8):
+        n_wanted = n_served + random.uniform(0.02, 0.2) * size
+        with group([*command, *arguments], stderr=subprocess.DEVNULL) as child:
+            wait_for(
+                lambda n=n_wanted: server.stats(there)["bytes"] >= n or child.poll() is not None
+            )
+            n_killed += child.poll() is None
+        n_served = server.stats(there)["bytes"]
+    assert run([*command, *arguments]).returncode == 0
     n_served = server.stats(there)["bytes"]
     print(f"killed {n_killed} times: {n_served:,} bytes served of {size:,}")  # pytest -rP
-    assert n_killed >= 4 and child.returncode == 0
+    assert n_killed >= 4
     stores = [RunStore.open(tmp_path / "to" / ratio) for ratio in RATIOS]
     assert digests(stores) == expected
     buffers = 2 << 20  # of sockets: given to the kernel, and never read
@@ -370,11 +370,10 @@ def test_a_second_process_on_the_same_directory_is_refused(known, file, tmp_path
 def test_an_interrupt_ends_it_soon_and_keeps_what_was_done(url, archive, tmp_path):
     command = [SCRIPT, "checkpoints", "aux", url("slow/3000"), "--md5", archive.md5]
     command += ["--to", tmp_path / "to"]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "to" / "provisional" / "0.1").exists():
-        time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
-    _, words = child.communicate(timeout=5)
+    with group(command, stderr=subprocess.PIPE, text=True) as child:
+        wait_for((tmp_path / "to" / "provisional" / "0.1").exists, child)
+        child.send_signal(signal.SIGINT)
+        _, words = child.communicate(timeout=LONG)
     assert (child.returncode, words) == (130, "interrupted; what was done is kept\n")
     assert not (tmp_path / "to" / "0.1").exists()
 
@@ -499,7 +498,7 @@ def test_what_is_no_archive_in_a_pipe_is_two_lines(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         child.stdin.write(b"junk" * 1000)
         child.stdin.flush()  # and it stays open
-        assert child.wait(20) == 5
+        assert child.wait(LONG) == 5
         assert len(child.stderr.read().splitlines()) == 2
 
 

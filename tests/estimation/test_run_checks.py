@@ -213,7 +213,7 @@ def test_two_real_sweeps_of_two_ratios_give_c_scores(tmp_path, memtools):
     for ratio in ("0.3", "0.7"):
         settings = ("--set", "epochs=2", "--set", f"ratio={ratio}", "--set", "stack=6")
         command = ("train", "digits-demo", "--runs", "0:6", "--to", tmp_path / "runs" / ratio)
-        shown = memtools(*command, *settings, timeout=110)
+        shown = memtools(*command, *settings)
         assert shown.returncode == 0, shown.stderr
     shown = memtools("estimate", tmp_path / "runs", "--out", tmp_path / "c.npz")
     assert shown.returncode == 0, shown.stderr

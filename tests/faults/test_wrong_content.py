@@ -15,7 +15,6 @@ from worlds import noise
 
 from memtools.errors import ChecksumError, ConfigError, IntegrityError, NetworkError, RefusedError
 
-pytestmark = pytest.mark.timeout(30)
 MakeOffer = Callable[..., Offer]
 CUT = 123_456
 ONCE = ("first/1", f"truncate-at/{CUT}")

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from processes import group, wait_for
 from tfrecords.conftest import encoded
 
 from memtools.engines import outcomes
@@ -332,14 +333,11 @@ def test_killed_with_its_workers_the_next_run_ends_with_the_same_bytes(
     to, draw, in_the_middle = tmp_path / "to", random.Random(1), 0
     command = [str(SCRIPT), *command_to_build(folder, index_file, to, 2)]
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    for _ in range(3):
+    for pause in (0, draw.uniform(0, 0.15), draw.uniform(0, 0.15)):
         then = time.time()
-        with subprocess.Popen(command, start_new_session=True, **streams) as build:
-            while build.poll() is None and not begun_since(to, then):
-                time.sleep(0.01)
-            time.sleep(draw.uniform(0, 0.15))
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(build.pid, signal.SIGKILL)
+        with group(command, **streams) as build:
+            wait_for(lambda n=then: build.poll() is not None or begun_since(to, n))
+            time.sleep(pause)
         shards = [path for path in to.glob("train-*") if path.suffix != ".tmp"]
         in_the_middle += len(shards) < 8
         for path in shards:

@@ -25,7 +25,6 @@ def test_workers_train_the_same_runs_to_the_last_bit(memtools, tmp_path):
                 tmp_path / str(workers),
             ),
             env=QUIET,
-            timeout=110,
         )
         assert shown.returncode == 0, shown.stderr
     one, two = (list(RunStore.open(tmp_path / str(workers))) for workers in (1, 2))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 
 from memtools.errors import ConfigError
@@ -19,6 +20,7 @@ from memtools.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 PRESET = "cifar10-resnet18"
+pytestmark = pytest.mark.timeout(300)  # programs for four devices take long to compile
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -27,7 +29,7 @@ def found(tmp_path_factory):
     """What on_devices.py wrote, on four logical CPUs."""
     target = tmp_path_factory.mktemp("devices") / "found.npz"
     command = [sys.executable, str(HERE / "on_devices.py"), str(target)]
-    done = subprocess.run(command, env=QUIET, capture_output=True, text=True, timeout=110)
+    done = processes.run(command, env=QUIET, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
     return np.load(target)
 
@@ -59,7 +61,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def test_two_processes_train_one_model_together(tmp_path):
+def test_two_processes_train_one_model_together(start, tmp_path):
     labels = np.arange(60) % 3
     pixels = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 3), np.uint8)
     pixels[np.arange(60), labels * 2] = 255
@@ -70,23 +72,17 @@ def test_two_processes_train_one_model_together(tmp_path):
     command += [word for setting in settings for word in ("--set", setting)]
     command += ["--runs", "0:2"]
 
-    def start(to, **environment):
-        return subprocess.Popen(
-            [*command, "--to", to],
-            cwd=tmp_path,
-            env={**QUIET, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def train(to, **environment):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return start(*command, "--to", to, cwd=tmp_path, env=QUIET | environment, **pipes)
 
     cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
     tasks = [
         json.dumps({"cluster": cluster, "task": {"type": "worker", "index": k}}) for k in range(2)
     ]
-    processes = [start("two", TF_CONFIG=task) for task in tasks] + [start("one")]
-    said = [process.communicate(timeout=110) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], said
+    started = [train("two", TF_CONFIG=task) for task in tasks] + [train("one")]
+    said = [process.communicate(timeout=280) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], said
     assert [out for out, _ in said] == ["two\n", "", "one\n"]  # the chief alone keeps results
     one, two = (list(RunStore.open(tmp_path / name)) for name in ("one", "two"))
     assert [run.spec for run in one] == [run.spec for run in two] and len(two) == 2

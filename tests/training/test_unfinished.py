@@ -1,14 +1,14 @@
 """A killed run goes on where it was, and ends the same."""
 
+import contextlib
 import logging
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from processes import LONG, wait_for
 
 from memtools.errors import ConfigError
 from memtools.runs.store import RunStore
@@ -62,36 +62,29 @@ TRAIN = [
 ]
 
 
-def start(to):
-    return subprocess.Popen(
-        [*TRAIN, str(to)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+@pytest.mark.timeout(300)
+def test_killed_again_and_again_a_run_ends_the_same(start, tmp_path):
+    quiet = {"env": {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, "stderr": subprocess.DEVNULL}
+    assert start(*TRAIN, tmp_path / "undisturbed", **quiet).wait(LONG) == 0
 
+    def kept():
+        """Return what names the newest checkpoint, or nothing."""
+        for path in (tmp_path / "killed").glob("unfinished/*/checkpoint"):
+            with contextlib.suppress(FileNotFoundError):
+                return path.read_bytes()
+        return b""
 
-def test_killed_again_and_again_a_run_ends_the_same(tmp_path):
-    reference = start(tmp_path / "undisturbed")
-    assert reference.wait(100) == 0
-    kills, seen = 0, []
-    while True:
-        process = start(tmp_path / "killed")
-        index = list((tmp_path / "killed").glob("unfinished/*/checkpoint"))
-        before = index[0].read_bytes() if index else b""
-        while process.poll() is None and kills < 3:
-            index = list((tmp_path / "killed").glob("unfinished/*/checkpoint"))
-            if index and index[0].read_bytes() != before:
-                time.sleep(0.15 * kills)  # in the middle of whatever comes then
-                process.send_signal(signal.SIGKILL)
-                seen.append(index[0].read_bytes())
-                kills += 1
-                break
-        if process.wait(100) == 0:
-            break
-        assert process.returncode == -signal.SIGKILL
-    assert kills == 3 and len(set(seen)) == 3  # each went further than the one before
+    seen = []
+    for n_checkpoints in (1, 2, 3):
+        process, last = start(*TRAIN, tmp_path / "killed", **quiet), kept()
+        for _ in range(n_checkpoints):
+            wait_for(lambda before=last: kept() not in {b"", before}, process)
+            last = kept()
+        process.kill()  # in the middle of whatever comes then
+        process.wait()
+        seen.append(kept())
+    assert b"" not in seen and len(set(seen)) == 3  # each went further than the one before
+    assert start(*TRAIN, tmp_path / "killed", **quiet).wait(LONG) == 0
     undisturbed, killed = (list(RunStore.open(tmp_path / n)) for n in ("undisturbed", "killed"))
     assert len(killed) == 2
     for one, other in zip(undisturbed, killed, strict=True):
