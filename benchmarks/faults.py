@@ -10,24 +10,20 @@ as a process of its own with a fresh server and directory. F01 to F38 number the
     ok  exit 0, the right bytes under the final name        c  error, nothing under the final name
     S   silent: exit 0, but the bytes are wrong or missing  k  error, the older file is still there
     D   dirty: error, and wrong bytes under the final name  e  error, though the right file is there
-    H   hung: killed at the time limit
+    H   hung: killed at the time limit                      T  a traceback was printed
+    L   lost: what was there before is gone or changed      P  a password or a token was printed
+
+H01 to H10 are kinds of hostile ground that only memtools is tried on (`hostile.py` and
+`hostile_input.py`); there "the right bytes" are whatever the scenario asks for.
 
 Errors are followed by the exit code; `1.3x` is bytes sent over size, where 1.15 or more (sent: to
 the kernel; a client that hangs up has received fewer). What memtools owes is the column "owed":
-ok, or exit code 3 (the network gave up), 4 (refused), 5 (integrity) or 6 (local disk); any other
-outcome of it is marked `!`. The floor is zero: with a silent, dirty or hung cell of memtools the
-script exits with 1.
+ok, or exit code 2 (usage), 3 (the network gave up), 4 (refused), 5 (integrity) or 6 (local disk);
+any other outcome of it is marked `!`. The floor is zero: with a cell of memtools that is silent,
+dirty, hung, lost, a traceback or a leak the script exits with 1.
 
-All wait as long (2 s without a byte with --quick, else 5 s); pooch tries 4 times, with longer and
-longer waits, the others 6 times. Each peer has the flags that served it best:
-
-    curl    -C - --retry --retry-all-errors --retry-max-time --speed-limit --speed-time
-    wget    -c --tries --timeout --waitretry --retry-connrefused --retry-on-http-error
-    aria2c  -c --max-tries --retry-wait --timeout --checksum=md5 -x4 -s4 -k1M
-    pooch   create(retry_if_failed=3).fetch with the md5 and HTTPDownloader(timeout)
-
-The full size adds memtools with every fault on each part of a file in three parts (9 MB).
-The latest figures are in benchmarks/README.md.
+The peers and their flags stand in `peers.py`. The full size adds memtools with every fault on each
+part of a file in three parts (9 MB). The latest figures are in benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -36,31 +32,24 @@ import argparse
 import concurrent.futures
 import dataclasses
 import gzip
-import importlib.util
 import json
-import os
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from fault_server import FaultServer
+import hostile
+import hostile_input
+from peers import FILE, TOOLS, Goal, Tool, memtools
+from place import CLEAN, FaultServer, judge_alone
 from worlds import artifact, md5, noise, write_registry
 
-MEMTOOLS = str(Path(sys.executable).with_name("memtools"))
-FILE = "a.gz"  # what is fetched
 PARTS = (FILE, "b.gz", "c.gz")  # what is fetched as its parts
 SIDE_BY_SIDE = 10  # cells at work at once: nearly all of them only wait
 NOTICEABLE = 1.15  # bytes sent over size from which on the ratio is shown
-FOREIGN = re.compile(r"MEMTOOLS_|PYTHONDONTWRITEBYTECODE|.*_proxy$", re.IGNORECASE)  # settings
-CLEAN = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
-SEVERITY = ("ok", "c", "k", "e", "D", "S", "H")
+SEVERITY = ("ok", "c", "k", "e", "D", "S", "P", "T", "L", "H")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,71 +108,7 @@ SCENARIOS = (
     Scenario("F32", "two processes", "slow/2000", way="twice"),
     Scenario("F38", "another file of the name", "swap-with/other.gz", "c 5"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """What a tool is told. patience: seconds without a byte until it should reconnect."""
-
-    url: str
-    registry: str
-    md5: str
-    patience: int
-
-
-def memtools(goal: Goal) -> list[str]:
-    options = f"--to . --registry {goal.registry} --timeout {goal.patience}"
-    return [MEMTOOLS, "fetch", "thing", *options.split()]
-
-
-def curl(goal: Goal) -> list[str]:
-    retry = "--retry 5 --retry-all-errors --retry-connrefused --retry-delay 1 --retry-max-time 30"
-    slow = f"--connect-timeout {goal.patience} --speed-limit 1024 --speed-time {goal.patience}"
-    return f"curl -q -fsSL -C - {retry} {slow} -o {FILE} {goal.url}".split()
-
-
-def wget(goal: Goal) -> list[str]:
-    retry = "--waitretry=1 --retry-connrefused --retry-on-http-error=429,500,502,503,504"
-    return f"wget --no-config -q -c --tries=6 --timeout={goal.patience} {retry} {goal.url}".split()
-
-
-def aria2c(goal: Goal) -> list[str]:
-    wait = f"--retry-wait=1 --timeout={goal.patience} --connect-timeout={goal.patience}"
-    name = f"--checksum=md5={goal.md5} --allow-overwrite=true -o {FILE} {goal.url}"
-    return f"aria2c --no-conf -q -c -x4 -s4 -k1M --max-tries=6 {wait} {name}".split()
-
-
-POOCH = """
-import sys, pooch
-file, url, md5, seconds = sys.argv[1:]
-known = {"registry": {file: "md5:" + md5}, "urls": {file: url}, "retry_if_failed": 3}
-download = pooch.HTTPDownloader(timeout=float(seconds))
-pooch.create(".", "", **known).fetch(file, downloader=download)
-"""
-
-
-def pooch(goal: Goal) -> list[str]:
-    return [sys.executable, "-c", POOCH, FILE, goal.url, goal.md5, f"{goal.patience}"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Tool:
-    """A program in one column. command: what to run in the directory that the file shall be in."""
-
-    name: str
-    is_here: bool
-    command: Callable[[Goal], list[str]]
-    n_parts: int = 1
-
-
-TOOLS = (
-    Tool("memtools", Path(MEMTOOLS).exists(), memtools),
-    Tool("3 parts", Path(MEMTOOLS).exists(), memtools, n_parts=3),
-    Tool("curl", shutil.which("curl") is not None, curl),
-    Tool("wget", shutil.which("wget") is not None, wget),
-    Tool("aria2c", shutil.which("aria2c") is not None, aria2c),
-    Tool("pooch", importlib.util.find_spec("pooch") is not None, pooch),
-)
+HOSTILE = (*hostile.SCENARIOS, *hostile_input.SCENARIOS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,6 +142,11 @@ class Trial:
     contents: dict[str, bytes]
     patience: int
 
+    @property
+    def printed(self) -> Path:
+        """The file of what the tool prints, outside of the directory where it works."""
+        return self.server.directory / f"{self.directory.name}.txt"
+
     def judge(self) -> Cell:
         """Run the tool, and look at what it says and what it leaves."""
         data, final = b"".join(self.contents.values()), self.directory / FILE
@@ -227,6 +157,8 @@ class Trial:
         named_by_url = Path(f"{final}?{self.scenario.query}")  # as wget does
         found = [path.read_bytes() for path in (final, named_by_url) if path.exists()]
         outcomes = [(outcome(code, found, data, older), code) for code in codes]
+        if self.tool.command is memtools and b"Traceback" in self.printed.read_bytes():
+            outcomes.append(("T", codes[0]))
         worst, code = max(outcomes, key=lambda each: SEVERITY.index(each[0]))
         return Cell(worst, code, self.served() / len(data))
 
@@ -263,8 +195,8 @@ class Trial:
         if self.scenario.way == "limited":  # and a write beyond the limit is an error, no signal
             limit = "trap '' XFSZ; ulimit -f 2000; exec \"$@\""
             command = ["sh", "-c", limit, "sh", *command]
-        null = subprocess.DEVNULL
-        return subprocess.Popen(command, cwd=self.directory, env=CLEAN, stdout=null, stderr=null)
+        with self.printed.open("ab") as out:
+            return subprocess.Popen(command, cwd=self.directory, env=CLEAN, stdout=out, stderr=out)
 
     def end(self, process: subprocess.Popen[bytes]) -> int | None:
         """The exit code; None if it had to be killed at the time limit."""
@@ -289,7 +221,9 @@ def outcome(code: int | None, found: list[bytes], data: bytes, older: bytes | No
         return "e" if code else "ok"
     if code == 0:
         return "S"
-    return "k" if found == [older] else "D" if found else "c"
+    if found:
+        return "k" if found == [older] else "D"
+    return "c" if older is None else "L"
 
 
 def main() -> None:
@@ -303,10 +237,23 @@ def main() -> None:
         raise SystemExit("memtools is not installed beside this Python")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         columns = run(tools, Path(directory), patience=2 if quick else 5)
-    ours = count(cell for tool in tools if tool.command is memtools for cell in columns[tool.name])
-    peers = {tool.name: count(columns[tool.name]) for tool in tools if tool.command is not memtools}
+    ours = count(
+        (cell for tool in tools if tool.command is memtools for cell in columns[tool.name]),
+        silent="S",
+        dirty="D",
+        hung="H",
+        lost="L",
+        tracebacks="T",
+        leaks="P",
+    )
+    peers = {
+        tool.name: count(columns[tool.name], silent="S", dirty="D", hung="H")
+        for tool in tools
+        if tool.command is not memtools
+    }
+    n = len(SCENARIOS) + len(HOSTILE)
     print("".join(f"{name}: not installed\n" for name in absent))
-    print(json.dumps({"scenarios": len(SCENARIOS), **ours, "peers": peers, "absent": absent}))
+    print(json.dumps({"scenarios": n, **ours, "peers": peers, "absent": absent}))
     sys.exit(any(ours.values()))
 
 
@@ -327,6 +274,7 @@ def run(tools: Sequence[Tool], directory: Path, patience: int) -> dict[str, list
     print(f"{'':38}{'owed':6}" + "".join(f"{tool.name:11}" for tool in tools))
     columns: dict[str, list[Cell]] = {tool.name: [] for tool in tools}
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        alone = [pool.submit(judge_alone, each, directory) for each in HOSTILE]
         rows = [[pool.submit(fill, each, tool) for tool in tools] for each in SCENARIOS]
         for scenario, row in zip(SCENARIOS, rows, strict=True):
             print(f"{scenario.number} {scenario.words:34}{scenario.owed:6}", end="")
@@ -335,13 +283,17 @@ def run(tools: Sequence[Tool], directory: Path, patience: int) -> dict[str, list
                 columns[tool.name].append(cell)
                 print(f"{cell.text(scenario.owed * (tool.command is memtools)):11}", end="")
             print(flush=True)
+        others = "".join(f"{'-':11}" for _ in tools[1:])
+        for scenario, pending in zip(HOSTILE, alone, strict=True):
+            columns["memtools"].append(cell := Cell(*pending.result(), ratio=0.0))
+            shown = f"{cell.text(scenario.owed):11}{others}".rstrip()
+            print(f"{scenario.number} {scenario.words:34}{scenario.owed:6}{shown}", flush=True)
     return columns
 
 
-def count(cells: Iterable[Cell]) -> dict[str, int]:
-    """How many of these are silent, dirty and hung."""
+def count(cells: Iterable[Cell], **letters: str) -> dict[str, int]:
+    """Return how many of these have each letter."""
     outcomes = [cell.outcome for cell in cells]
-    letters = {"silent": "S", "dirty": "D", "hung": "H"}
     return {name: outcomes.count(letter) for name, letter in letters.items()}
 
 
