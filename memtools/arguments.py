@@ -37,6 +37,7 @@ _WORDS = {
     int: "a whole number",
     float: "a number",
     os.PathLike: "a path",
+    collections.abc.Collection: "a list",
     types.NoneType: "None",
 }
 _SEQUENCE = collections.abc.Sequence

@@ -20,6 +20,8 @@ from shapes import shapes
 
 import memtools
 from memtools import arguments
+from memtools.alignment.pixels import Reference
+from memtools.datasets.listing import Listing
 from memtools.errors import MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
@@ -62,6 +64,8 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     estimates, data = shapes(n_classes=3, per_class=12, tests=4)
     estimates.save(here / "est.npz")
     filenames = estimates.filenames.tolist()
+    listing = Listing(images=data.train_images, labels=estimates.labels)
+    Reference.of(listing, dataset="shapes", order="file").save(str(here / "keys.npz"))
     (here / "names.txt").write_text("\n".join(filenames))
     (here / "imgs" / "0").mkdir(parents=True)
     sweep = Sweep("mine", "file", 0.7, N_TRAIN, N_TEST)
@@ -82,6 +86,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "top": memtools.top,
         "write_scores": write_scores,
         "write_pairs": write_pairs,
+        "Reference": Reference,
         "est": estimates,
         "scores": estimates.scores,
         "pairs": estimates.pairs(),
@@ -162,6 +167,8 @@ memtools.RunStore.open("runs")
 memtools.RunStore.open(Path("runs"))
 memtools.verify("est.npz")
 memtools.verify(Path("est.npz"))
+memtools.align(est, images.train_images, reference="keys.npz")
+Reference.open("keys.npz").save("keys2.npz")
 memtools.publish("est.npz", to="site")
 memtools.publish(Path("est.npz"), Path("site2"), name="mine")
 memtools.write_report(est, "report")
@@ -270,7 +277,7 @@ TOLD = {
     "memtools.align(est, files, split='training')": "'training' is not a split",
     "memtools.align(est, files, split=0)": "split is 0, not text",
     "memtools.align(est, files, labels='labels.npy')": "not labels",
-    "memtools.align(est, files, reference='cifar-100-binary')": "reference is 'cifar-100-binary'",
+    "memtools.align(est, files, reference='cifar-100-binary')": "cifar-100-binary is missing",
     "memtools.align(est, files, dataset='x')": "no argument 'dataset'",
     "memtools.align(files, est)": "numbers is a list of 36, .* memtools.align",
     "memtools.align('cifar100', to=files)": r"memtools.load\('cifar100'\)",

@@ -152,9 +152,7 @@ def read_reference(path: Path | None, split: str) -> Reference | None:
     """Read the keys of pixels; of a directory, make them."""
     from memtools.alignment.pixels import Reference
 
-    if path is None:
-        return None
-    return Reference.read(path, split) if path.is_dir() else Reference.open(path)
+    return None if path is None else Reference.of_path(path, split)
 
 
 def align_to(

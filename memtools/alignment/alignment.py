@@ -13,6 +13,7 @@ are equal and every label agrees, and even then a permutation within classes can
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ from memtools.alignment.name_join import (
 from memtools.alignment.pixel_join import join_pixels, with_images
 from memtools.alignment.pixels import Reference
 from memtools.alignment.position_join import join_positions
-from memtools.arguments import checked
+from memtools.arguments import StrPath, checked
 from memtools.datasets.data_sources import listing_of
 from memtools.datasets.listing import Listing
 from memtools.datasets.splits import Split, parse_split
@@ -104,7 +105,7 @@ def align(
     labels: Any = None,
     split: str = "train",
     order: str = "",
-    reference: Reference | None = None,
+    reference: Reference | StrPath | None = None,
     allow_missing: bool = False,
 ) -> Alignment:
     """Bring published or regenerated numbers and a data set together.
@@ -122,7 +123,8 @@ def align(
             the numbers, if theirs is not recorded. A data set in a declared order must have all
             examples, and equal labels where both sides have some. Where both sides have file names
             these are joined instead.
-        reference: The keys of the pixels of all examples.
+        reference: The keys of the pixels of all examples; or the path of a file of them, or of an
+            official copy of CIFAR or MNIST.
         allow_missing: Accept examples that only one side has.
 
     Returns:
@@ -134,6 +136,8 @@ def align(
         ConfigError: The two cannot be compared at all.
     """
     side = parse_split(split)
+    if isinstance(reference, str | os.PathLike):
+        reference = Reference.of_path(reference, split)
     ours = KnownExamples.of(numbers, side)
     theirs = _all_examples(ours, order) if to is None else listing_of(to, labels, split=split)
     theirs = _with_positions_of_ids(ours, theirs)

@@ -20,6 +20,7 @@ from typing import Self
 
 import numpy as np
 
+from memtools.arguments import StrPath, checked
 from memtools.datasets.listing import Listing
 from memtools.datasets.official_copies import read_official
 from memtools.datasets.splits import parse_split
@@ -69,7 +70,8 @@ class Reference:
         return cls(about, keys_of(listing.images), listing.labels)
 
     @classmethod
-    def read(cls, root: Path, split: str) -> Self:
+    @checked('Reference.read("cifar-100-binary", "train")')
+    def read(cls, root: StrPath, split: str) -> Self:
         """Return the reference of an official copy of CIFAR or MNIST.
 
         Args:
@@ -83,7 +85,7 @@ class Reference:
             ConfigError: The directory is not an official copy.
             IntegrityError: A file of it is damaged.
         """
-        dataset, listing = read_official(root, parse_split(split))
+        dataset, listing = read_official(Path(root), parse_split(split))
         return cls.of(listing, dataset=dataset, decoder=STORED)
 
     @property
@@ -103,14 +105,22 @@ class Reference:
             ' pixels; use the same one, or PIL, or TensorFlow with dct_method="INTEGER_ACCURATE"'
         )
 
-    def save(self, path: Path) -> None:
+    @checked('reference.save("keys.npz")')
+    def save(self, path: StrPath) -> None:
         """Write it as an npz, whole or not at all."""
         keys = np.frombuffer(b"".join(self.keys), np.uint8).reshape(-1, _KEY)
         save(path, {"keys": keys, "labels": self.labels}, self.about)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def of_path(cls, path: StrPath, split: str) -> Self:
+        """Return the reference that a file holds, or that an official copy in a directory gives."""
+        return cls.read(path, split) if Path(path).is_dir() else cls.open(path)
+
+    @classmethod
+    @checked('Reference.open("keys.npz")')
+    def open(cls, path: StrPath) -> Self:
         """Read what `save` wrote; SchemaError for anything else."""
+        path = Path(path)
         with Npz(path) as arrays:
             if "keys" not in arrays or "labels" not in arrays:
                 raise SchemaError(

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memtools.arguments import StrPath, checked
 from memtools.checkpoints.restoration import restore
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array, write_npz
@@ -57,19 +58,21 @@ _CLASSES = {
 }
 
 
-def convert(checkpoint: Path, out: Path) -> None:
+@checked('convert("models/0.7/17", "17.safetensors")')
+def convert(checkpoint: StrPath, out: StrPath) -> None:
     """Restore a checkpoint (as of restoration.find) and save it, whole or not at all.
 
     Raises ConfigError for another suffix, MemtoolsError if safetensors is not installed, and what
     `restore` raises.
     """
-    write = _writer(out)  # first: restoring takes seconds
-    write(restore(checkpoint), out)
+    write = _writer(Path(out))  # first: restoring takes seconds
+    write(restore(checkpoint), Path(out))
 
 
-def save(model: keras.Model, out: Path) -> None:
+@checked('save(restore("models/0.7/17"), "17.safetensors")')
+def save(model: keras.Model, out: StrPath) -> None:
     """A model as `restore` gives it, into a file of the form that its suffix names."""
-    _writer(out)(model, out)
+    _writer(Path(out))(model, Path(out))
 
 
 def tensors(model: keras.Model) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memtools.arguments import StrPath, checked
 from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.npz import Array
 from memtools.extras import needing
@@ -65,7 +66,8 @@ class Part:
         return self.n * (p * (1 - q) + q * (1 - p))
 
 
-def evaluate(model: keras.Model, data: str, aux: Path) -> list[Part]:
+@checked('evaluate(restore("models/0.7/17"), "tfds:cifar10", "aux_arrays.npz")')
+def evaluate(model: keras.Model, data: str, aux: StrPath) -> list[Part]:
     """Compare a restored model, in evaluation mode, with the aux_arrays.npz of its run.
 
     data: `tfds:NAME`, `tfrecords:DIR`, or the path of an npz, as of memtools.training.datasets.
@@ -73,6 +75,7 @@ def evaluate(model: keras.Model, data: str, aux: Path) -> list[Part]:
     Raises AlignmentError if the data are not the examples of the file, or not in its order;
     ConfigError for data that are none, or none for this model; RecordError for a damaged file.
     """
+    aux = Path(aux)
     require_regular(aux)
     with disk_errors(aux):
         run = read_aux(str(aux), 0, aux.read_bytes())

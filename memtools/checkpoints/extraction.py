@@ -18,6 +18,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from memtools.arguments import StrPath, checked
 from memtools.checkpoints.harvest import PROVISIONAL, USUAL, Released, Terms, gather
 from memtools.checkpoints.inflater import DamageError
 from memtools.checkpoints.outcomes import require_found
@@ -40,9 +41,10 @@ _OF_RUN = re.compile(
 _UNPROVEN = ".unproven"  # in the provisional directory: what nobody has vouched for
 
 
+@checked('extract(released, "models", run_ids=[0, 17])')
 def extract(
     released: Released,
-    root: Path,
+    root: StrPath,
     *,
     run_ids: Collection[int],
     ratios: Collection[float] = (),
@@ -54,6 +56,7 @@ def extract(
     holds none of those runs, MemtoolsError if it lacks some; DamageError for a member whose name
     is no path below `root`; DiskError if another file stands where one should go.
     """
+    root = Path(root)
     require_outside_store(root / PROVISIONAL)
     crop = _Runs(root, RunIds.of(run_ids), frozenset(ratios))
     places = gather(released, crop, root, terms)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memtools.arguments import StrPath, checked
 from memtools.checkpoints.harvest import PROVISIONAL, USUAL, Released, Terms, gather
 from memtools.checkpoints.tar_stream import Member
 from memtools.errors import BusyError, ConfigError, MemtoolsError, RecordError
@@ -31,9 +32,10 @@ from memtools.runs.sweep import driving
 _log = logging.getLogger("memtools.checkpoints")
 
 
+@checked('collect(released, "runs")')
 def collect(
     released: Released,
-    root: Path,
+    root: StrPath,
     *,
     ratios: Collection[float] = (),
     run_ids: Collection[int] = (),
@@ -50,6 +52,7 @@ def collect(
     are stores of another kind; MemtoolsError if some could not be taken: the others are there;
     RecordError if the runs that are there cannot be right (memtools.runs.plausibility).
     """
+    root = Path(root)
     if ordering and released.order != "tfds":
         raise ConfigError(
             f"the runs are in the order {released.order!r}, and ids bring them out of that of TFDS",

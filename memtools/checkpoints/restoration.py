@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from memtools.arguments import StrPath, checked
 from memtools.errors import ConfigError, RecordError, SchemaError
 from memtools.extras import needing
 from memtools.training.models import build_model
@@ -47,7 +48,8 @@ _SLOT = "/.OPTIMIZER_SLOT/"
 Shapes = Mapping[str, Sequence[int]]
 
 
-def restore(path: Path, architecture: str | None = None) -> keras.Model:
+@checked('restore("models/0.7/17")')
+def restore(path: StrPath, architecture: str | None = None) -> keras.Model:
     """The model of a checkpoint, for RGB images of any size, with pixels within [0, 1].
 
     path: as of `find`. architecture: `inception` or `imagenet-resnet50`; without it, what the
@@ -56,7 +58,7 @@ def restore(path: Path, architecture: str | None = None) -> keras.Model:
     Raises ConfigError if there is no checkpoint; SchemaError if a variable is missing, left over
     or of another shape; RecordError if the files are cut, damaged, or one is not there.
     """
-    prefix = find(path)
+    prefix = find(Path(path))
     with _damage(prefix):
         reader = tf.train.load_checkpoint(str(prefix))
         shapes: Shapes = reader.get_variable_to_shape_map()

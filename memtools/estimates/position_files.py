@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memtools.arguments import StrPath
 from memtools.documents import read_json, read_utf8
 from memtools.errors import ConfigError
 from memtools.estimates.columns import as_positions, find_position, read_digits
@@ -26,7 +27,7 @@ _INTEGER = re.compile("-?[0-9]{1,18}")
 _HINT = "give integers counted from 0, or booleans: npy, csv, json, or txt with one in a line"
 
 
-def read_positions(path: Path) -> Array:
+def read_positions(path: StrPath) -> Array:
     """Return the positions that a file lists, int64 [m], or its mask, bool [n].
 
     Args:
@@ -36,6 +37,7 @@ def read_positions(path: Path) -> Array:
     Raises:
         ConfigError: The file holds no positions.
     """
+    path = Path(path)
     require_file(path)
     try:
         if path.suffix.lower() == ".txt":

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from memtools.arguments import StrPath
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
 from memtools.estimation.reliability import Halves
@@ -33,7 +34,7 @@ _INK, _LIGHT, _SECOND = "#1f4e79", "#9db8d2", "#a4511f"
 
 
 def histogram(
-    memorization: Array, path: Path, marked: Array | None = None, quantity: str = "memorization"
+    memorization: Array, path: StrPath, marked: Array | None = None, quantity: str = "memorization"
 ) -> None:
     """Counts of memorization values, logarithmic; marked: bool [n], drawn in front."""
     figure = Figure((7, 4), layout="constrained")
@@ -52,7 +53,7 @@ def histogram(
     _save(figure, path)
 
 
-def influences(counts: Array, edges: Array, least: float, path: Path) -> None:
+def influences(counts: Array, edges: Array, least: float, path: StrPath) -> None:
     """Counts of influences, int [n] between edges [n + 1], logarithmic; least: of a high one."""
     figure = Figure((7, 4), layout="constrained")
     axes = figure.subplots()
@@ -64,7 +65,7 @@ def influences(counts: Array, edges: Array, least: float, path: Path) -> None:
     _save(figure, path)
 
 
-def convergence(curve: Sequence[Halves], path: Path) -> None:
+def convergence(curve: Sequence[Halves], path: StrPath) -> None:
     """How well two halves of the runs agree, over the number of runs in each."""
     figure = Figure((5.5, 4), layout="constrained")
     axes = figure.subplots()
@@ -81,7 +82,7 @@ def convergence(curve: Sequence[Halves], path: Path) -> None:
     _save(figure, path)
 
 
-def scatter(first: Array, second: Array, names: tuple[str, str], title: str, path: Path) -> None:
+def scatter(first: Array, second: Array, names: tuple[str, str], title: str, path: StrPath) -> None:
     """Score against score, [n] each: points, or their density where they are many."""
     figure = Figure((5.5, 5), layout="constrained")
     axes = figure.subplots()
@@ -95,7 +96,7 @@ def scatter(first: Array, second: Array, names: tuple[str, str], title: str, pat
     _save(figure, path)
 
 
-def gallery(images: Array | Sequence[Array], captions: Sequence[str], path: Path) -> None:
+def gallery(images: Array | Sequence[Array], captions: Sequence[str], path: StrPath) -> None:
     """Images [n, height, width, channels], or of any sizes, with a caption under each."""
     n_rows = -(-len(images) // _COLUMNS)
     figure = Figure((1.15 * _COLUMNS, 1.45 * n_rows), layout="constrained")
@@ -108,7 +109,7 @@ def gallery(images: Array | Sequence[Array], captions: Sequence[str], path: Path
     _save(figure, path)
 
 
-def pair_rows(rows: Sequence[Sequence[tuple[Array, str]]], path: Path) -> None:
+def pair_rows(rows: Sequence[Sequence[tuple[Array, str]]], path: StrPath) -> None:
     """A row for each training image: (image, caption) of it, then of the test images it helps."""
     width = max(len(row) for row in rows)
     figure = Figure((1.3 * width, 1.55 * len(rows)), layout="constrained")
@@ -134,7 +135,8 @@ def _plain(text: str) -> str:
     return printable(text, keep="\n").replace("$", r"\$")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: StrPath) -> None:
+    path = Path(path)
     FigureCanvasAgg(figure)
     kind = path.suffix[1:].lower()
     if kind not in figure.canvas.get_supported_filetypes():
