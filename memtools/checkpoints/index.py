@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -22,10 +23,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from memtools.checkpoints.inflater import Point
+from memtools.checkpoints.md5 import is_state
 from memtools.checkpoints.tar_stream import Member, State
 from memtools.errors import BusyError, ConfigError, DiskError
 
 _FAR = 1 << 62  # a byte that no archive has
+_WINDOW = 1 << 15  # bytes before a halt that deflate may refer to
+_DAMAGE = ("decode", "no such table", "no such column", "malformed")  # words of SQLite
+_HEX = re.compile("[0-9a-f]{32}")
 _TABLES = """
 CREATE TABLE archive (name TEXT, token TEXT);
 CREATE TABLE halt (
@@ -46,9 +51,20 @@ class Halt:
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Self:
-        """From a row of the table."""
+        """Return the halt of a row of the table; ValueError for a row that memtools cannot write.
+
+        What is in it goes to zlib and to a digest as it is, so each value is looked at.
+        """
         *of_point, offset, left, ended, md5 = row
-        return cls(Point(*of_point), State(offset, left, bool(ended)), md5)
+        point, tar = Point(*of_point), State(offset, left, bool(ended))
+        sizes = (point.position, point.offset, point.length, offset, left)
+        small = ((point.bits, 7), (point.last, 255), (point.crc, 0xFFFFFFFF), (ended, 1))
+        is_ours = all(_is_within(*each) for each in [*((size, _FAR) for size in sizes), *small])
+        if not is_ours or type(point.window) is not bytes or len(point.window) > _WINDOW:
+            raise ValueError("a halt in it cannot be one")
+        if md5 is not None and not is_state(md5, point.position):
+            raise ValueError("a digest in it cannot be one")
+        return cls(point, tar, md5)
 
     @property
     def row(self) -> tuple[object, ...]:
@@ -62,6 +78,15 @@ class Ended:
 
     size: int
     md5: str | None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Self:
+        """Return the end of a row of the table; ValueError for a row that memtools cannot write."""
+        size, md5 = row
+        is_digest = md5 is None or (type(md5) is str and _HEX.fullmatch(md5))
+        if not _is_within(size, _FAR) or not is_digest:
+            raise ValueError("the end in it cannot be one")
+        return cls(size, md5)
 
 
 class Index:
@@ -95,13 +120,14 @@ class Index:
     @property
     def token(self) -> str:
         """Tells this index from every other one, and from what it was before it forgot."""
-        return str(self._rows("SELECT token FROM archive")[0][0])
+        return self._of_archive("token")
 
     @property
     def ended(self) -> Ended | None:
         """None unless a pass has seen the whole archive."""
         rows = self._rows("SELECT size, md5 FROM ended")
-        return Ended(*rows[0]) if rows else None
+        with self._errors():
+            return Ended.of(rows[0]) if rows else None
 
     def last(self) -> Halt | None:
         """Where a pass can go on."""
@@ -122,12 +148,14 @@ class Index:
         first, last = (h.point.position if h else None for h in (start, stop))
         query = "SELECT * FROM halt WHERE position > ? AND position <= ? ORDER BY position"
         rows = self._rows(query, -1 if first is None else first, _FAR if last is None else last)
-        return [Halt.of(row) for row in rows]
+        with self._errors():
+            return [Halt.of(row) for row in rows]
 
     def members(self) -> list[Member]:
         """Those that were seen, in their order."""
         rows = self._rows("SELECT name, start, size, regular FROM member ORDER BY start")
-        return [Member(name, start, size, bool(regular)) for name, start, size, regular in rows]
+        with self._errors():
+            return [_member(row) for row in rows]
 
     def note(self, halt: Halt, members: Sequence[Member]) -> None:
         """Add a halt, and the members since the last."""
@@ -159,7 +187,7 @@ class Index:
             with self._database:
                 self._database.executescript(f"BEGIN; {_TABLES}")
                 self._insert("archive", [(archive, secrets.token_hex(8))])
-        known = self._rows("SELECT name FROM archive")[0][0]
+        known = self._of_archive("name")
         if known != archive:
             raise ConfigError(
                 f"{self.path} is the index of {known}, not of {archive}",
@@ -172,7 +200,16 @@ class Index:
 
     def _one(self, query: str, *values: object) -> Halt | None:
         rows = self._rows(query, *values)
-        return Halt.of(rows[0]) if rows else None
+        with self._errors():
+            return Halt.of(rows[0]) if rows else None
+
+    def _of_archive(self, column: str) -> str:
+        """Return a value of the only row of the table `archive`."""
+        rows = self._rows(f"SELECT {column} FROM archive")  # noqa: S608 - our own names
+        with self._errors():
+            if len(rows) != 1 or type(rows[0][0]) is not str:
+                raise ValueError("it does not say of which archive it is")
+            return rows[0][0]
 
     def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
@@ -193,14 +230,32 @@ class Index:
                 raise BusyError(
                     f"another process writes {self.path}", hint="wait until it has finished"
                 ) from error
+            if any(words in str(error) for words in _DAMAGE):
+                raise self._damaged(error) from error
             raise DiskError(
                 f"{self.path}: {error}", hint="is the disk full, or the directory read-only?"
             ) from error
-        except sqlite3.DatabaseError as error:
-            raise DiskError(
-                f"{self.path} is no index of memtools, or damaged: {error}",
-                hint="take it away; the archive is then read from its first byte",
-            ) from error
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DiskError:
+        return DiskError(
+            f"{self.path} is not an index of memtools, or damaged: {error}",
+            hint="take it away; the archive is then read from its first byte",
+        )
+
+
+def _member(row: Sequence[Any]) -> Member:
+    """Return the member of a row of the table; ValueError for a row that memtools cannot write."""
+    name, start, size, regular = row
+    numbers = ((start, _FAR), (size, _FAR), (regular, 1))
+    if type(name) is not str or not all(_is_within(*each) for each in numbers):
+        raise ValueError("a member in it cannot be one")
+    return Member(name, start, size, bool(regular))
+
+
+def _is_within(value: object, limit: int) -> bool:
+    return type(value) is int and 0 <= value <= limit
 
 
 def _row(member: Member) -> tuple[object, ...]:

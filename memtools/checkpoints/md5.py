@@ -67,6 +67,19 @@ class Md5:
         return found.raw.hex()
 
 
+def is_state(state: object, n_bytes: int) -> bool:
+    """Return whether a value can be the state of an MD5 of so many bytes.
+
+    The library writes to the place in its block that the state names: another number would write
+    over other memory.
+    """
+    if type(state) is not bytes or len(state) != _SIZE:
+        return False
+    low, high = (int.from_bytes(state[k : k + 4], sys.byteorder) for k in (16, 20))
+    pending = int.from_bytes(state[-4:], sys.byteorder)
+    return pending == n_bytes % 64 and low | high << 32 == n_bytes * 8 % (1 << 64)
+
+
 def can_go_on() -> bool:
     """Whether an MD5 can be saved and taken up again on this system."""
     return _library() is not None

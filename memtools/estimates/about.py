@@ -32,6 +32,7 @@ Direction = Literal["typical", "atypical"]
 """The meaning of a high score."""
 
 _WORDS = {"c_score": "C-score"}  # quantities as directions name them
+_MAX_NAME, _MAX_TEXT = 200, 10_000  # characters that a file records
 _DIRECTIONS = {"memorization": "atypical", "c_score": "typical"}
 _DATASETS = {
     "fashionmnist": "fashion_mnist",
@@ -208,6 +209,12 @@ def read_about(arrays: Mapping[str, Array], path: Path) -> About:
     return about
 
 
+def _is_text(field: str, value: Any) -> bool:
+    """Return whether a value is a text that the field of an About can hold."""
+    limit = _MAX_NAME if field in ("dataset", "order", "direction") else _MAX_TEXT
+    return isinstance(value, str) and len(value) <= limit
+
+
 def parse_about(document: Any, path: Path) -> tuple[About, dict[str, Any]]:
     """Return what a file records about its numbers, and what memtools records besides.
 
@@ -220,7 +227,7 @@ def parse_about(document: Any, path: Path) -> tuple[About, dict[str, Any]]:
     """
     facts = dict(document) if isinstance(document, dict) else {"about": document}
     fields = {name: facts.pop(name) for name in _FIELDS if name in facts}
-    wrong = next((name for name, value in fields.items() if not isinstance(value, str)), None)
+    wrong = next((name for name, value in fields.items() if not _is_text(name, value)), None)
     if wrong or not isinstance(document, dict):
         raise SchemaError(
             f"{path}: what it records as {wrong or 'about'} is not what memtools writes there",

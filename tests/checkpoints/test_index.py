@@ -1,5 +1,8 @@
 """The index of an archive: what it knows, and what it forgets."""
 
+import sqlite3
+import sys
+
 import pytest
 
 from memtools.checkpoints.index import Ended, Halt, Index
@@ -8,9 +11,17 @@ from memtools.checkpoints.tar_stream import Member, State
 from memtools.errors import BusyError, ConfigError, DiskError
 
 MEMBERS = [Member(f"{k}", 1024 * k + 512, 500, True) for k in range(6)]  # and 12 bytes of padding
+
+
+def state_of(n_bytes):
+    """What an MD5 of so many bytes saves, as far as the index looks at it."""
+    length, pending = (n_bytes * 8).to_bytes(8, sys.byteorder), n_bytes % 64
+    return bytes(16) + length + bytes(64) + pending.to_bytes(4, sys.byteorder)
+
+
 HALTS = [
-    Halt(Point(offset // 10, 7, 3, 9, b"window", 11, 13), State(offset, 8), bytes(92))
-    for offset in (2040, 4096)  # in the padding behind the second member; behind the fourth
+    Halt(Point(n, 7, 3, 9, b"window", 11, 13), State(offset, 8), state_of(n))
+    for n, offset in ((204, 2040), (409, 4096))  # behind the second member; behind the fourth
 ]
 
 
@@ -61,7 +72,7 @@ def test_that_of_another_archive_is_refused_and_so_is_what_is_none(path, tmp_pat
     with pytest.raises(ConfigError, match=r"is the index of a\.tar\.gz, not of b\.tar\.gz"):
         Index(path, "b.tar.gz")
     (tmp_path / "words").write_text("no index " * 999)
-    with pytest.raises(DiskError, match="no index of memtools"):
+    with pytest.raises(DiskError, match="not an index of memtools"):
         Index(tmp_path / "words", "a.tar.gz")
 
 
@@ -75,3 +86,36 @@ def test_two_cannot_write_at_once(path, monkeypatch):
     with pytest.raises(BusyError):
         Index(path, "a.tar.gz")
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        ("UPDATE halt SET md5 = x'00'", "last"),
+        (f"UPDATE halt SET md5 = x'{'00' * 88}ffffff7f'", "last"),  # beyond the digest's block
+        ("UPDATE halt SET md5 = CAST(x'ff' AS TEXT)", "last"),
+        ("DROP TABLE member", "members"),
+        ("UPDATE halt SET bits = 9", "last"),
+        ("UPDATE halt SET bits = -1", "last"),
+        ("UPDATE halt SET window = zeroblob(40000)", "last"),
+        ("UPDATE halt SET window = 'text'", "last"),
+        ("UPDATE halt SET tar_left = 'x'", "last"),
+        ("UPDATE halt SET crc = NULL", "last"),
+        ("UPDATE member SET size = -5", "members"),
+        ("UPDATE member SET name = x'ff'", "members"),
+        ("INSERT INTO ended VALUES (1, 'no md5')", "ended"),
+        ("INSERT INTO ended VALUES (NULL, NULL)", "ended"),
+        ("UPDATE archive SET token = NULL", "token"),
+        ("DELETE FROM archive", "token"),
+    ],
+)
+def test_rows_that_it_cannot_have_written_are_refused(path, change, read):
+    with sqlite3.connect(path) as database:
+        database.execute(change)
+    database.close()
+    with (
+        pytest.raises(DiskError, match="not an index of memtools, or damaged"),
+        Index(path, "a.tar.gz") as index,
+    ):
+        found = getattr(index, read)
+        found() if callable(found) else None

@@ -257,7 +257,7 @@ def test_the_index_of_another_archive_is_refused_and_kept(known, file, tmp_path)
             collect(wrong, tmp_path / "else", terms=terms)
     assert terms.index.read_bytes() == before
     terms.index.write_bytes(b"no database" * 1000)
-    with pytest.raises(DiskError, match="no index of memtools"):
+    with pytest.raises(DiskError, match="not an index of memtools"):
         collect(known(str(file)), tmp_path / "else", terms=terms)
 
 
