@@ -5,8 +5,10 @@
 The work is that of imagenet-influence: three parts on a web server (nginx on loopback, started
 and stopped here) become one file with the right digest. Whole processes are timed, from fork to
 exit, into a fresh directory, with the disk synced before and outside of the timing; contenders
-alternate and medians are compared. memtools does more in the same time: md5, sha256 and git_blob
-where the others compute md5 only, fsync before the rename, state that survives a kill.
+alternate and medians are compared. memtools does more in the same time: md5 of the whole and the
+git_blob of each part where the others compute md5 only, fsync before the rename, state that
+survives a kill. The processor time is that of all processes of a contender, without the server's;
+unlike the wall time it hardly depends on what else the machine does.
 
 The floor is measured, too: one core cannot start Python, import what a download needs and
 compute the md5 of 285 MB in less. The latest figures are in benchmarks/README.md.
@@ -24,6 +26,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -96,13 +99,17 @@ def run(downloads: Path, base: str, *, quick: bool) -> None:
     print(f"{SIZE / 1e6:.0f} MB in {len(PARTS)} parts, whole processes, medians\n")
     for each in present:
         seconds(each, downloads)  # warm-up: page cache, bytecode
-    times = alternate(present, downloads, rounds=5 if quick else 15)
+    times, processor = alternate(present, downloads, rounds=5 if quick else 15)
     medians = {name: statistics.median(runs) for name, runs in times.items()}
+    work = {name: statistics.median(runs) for name, runs in processor.items()}
     floor = floor_seconds(downloads)
-    print(f"{'':34}{'median s':>9}{'min':>7}{'max':>7}{'ratio':>8}")
+    print(f"{'':34}{'median s':>9}{'min':>7}{'max':>7}{'ratio':>8}{'processor s':>13}")
     for name, runs in times.items():
         ratio = medians[name] / medians["curl"]
-        print(f"{name:34}{medians[name]:9.2f}{min(runs):7.2f}{max(runs):7.2f}{ratio:8.2f}")
+        print(
+            f"{name:34}{medians[name]:9.2f}{min(runs):7.2f}{max(runs):7.2f}{ratio:8.2f}"
+            f"{work[name]:13.2f}"
+        )
     print(
         f"{'floor: interpreter, imports, md5':34}{floor:9.2f}{'':14}{floor / medians['curl']:8.2f}"
     )
@@ -116,6 +123,7 @@ def run(downloads: Path, base: str, *, quick: bool) -> None:
     figures = {
         "ratio_curl": round(medians["memtools"] / medians["curl"], 3),
         "ratio_floor": round(medians["memtools"] / floor, 3),
+        "ratio_processor": round(work["memtools"] / work["curl"], 3),
         "peak_disk_ratio": round(disk / SIZE, 4),
         "peak_memory_mb": round(above, 1),
     }
@@ -146,15 +154,25 @@ def fetching(base: str, name: str) -> Contender:
     return Contender("memtools" if name == "big" else name, command, f"{name}.bin")
 
 
-def alternate(
-    contenders: Sequence[Contender], downloads: Path, rounds: int
-) -> dict[str, list[float]]:
-    """Seconds of each contender in each round; the order within a round is drawn by lot."""
-    times: dict[str, list[float]] = {each.name: [] for each in contenders}
+Runs = dict[str, list[float]]  # of each contender
+
+
+def alternate(contenders: Sequence[Contender], downloads: Path, rounds: int) -> tuple[Runs, Runs]:
+    """Wall and processor seconds in each round; the order within a round is drawn by lot."""
+    times: Runs = {each.name: [] for each in contenders}
+    processor: Runs = {each.name: [] for each in contenders}
     for _ in range(rounds):
         for each in random.sample(contenders, len(contenders)):
+            before = processor_seconds()
             times[each.name].append(seconds(each, downloads))
-    return times
+            processor[each.name].append(processor_seconds() - before)
+    return times, processor
+
+
+def processor_seconds() -> float:
+    """Of all processes that this one started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def seconds(contender: Contender, downloads: Path) -> float:

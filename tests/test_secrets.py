@@ -69,7 +69,8 @@ def test_no_command_that_succeeds_shows_or_keeps_a_secret(
         done = memtools(*command)
         assert done.returncode == 0, done.stderr
         assert_no_secret(done.stdout + done.stderr, command)
-    parts = [each for each in server.log() if each["path"].endswith(".bin")]
+    parts = [each for each in server.log() if each["url"].endswith(".bin")]
+    assert len(parts) == 2
     assert {each["has_authorization"] for each in parts} == {True}
     assert_nothing_kept(tmp_path / "cache")
     assert_nothing_kept(out)

@@ -14,6 +14,7 @@ from worlds import artifact, git_blob, md5, noise, write_registry
 
 import memtools as library
 from memtools.errors import ChecksumError, ConfigError, IntegrityError, MemtoolsError, RefusedError
+from memtools.wording import printable
 
 NAMES = ["thing_aa.bin", "thing_ab.bin", "thing_ac.bin"]
 SIZES = [300_000, 200_000, 100_000]
@@ -262,7 +263,7 @@ def test_a_directory_may_be_called_anything(world: World, memtools: Run, name: s
     arguments = ["join", "thing", "--from", name, "--to", f"to {name}"]
     done = memtools(*arguments, "--registry", "registry.toml", cwd=world.tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"to {name}/thing.npz\n"
+    assert done.stdout == f"{printable(f'to {name}')}/thing.npz\n"
     world.assert_done()
 
 
