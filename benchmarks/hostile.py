@@ -145,7 +145,7 @@ def out_of_the_folder(url: str) -> Callable[[Place], Judged]:
 
 
 def with_secret(more: str, url: str = "a.gz") -> Callable[[Place], Judged]:
-    """The network fails, and the URLs hold a password or a token: neither is shown or written."""
+    """URLs hold a password or a token: neither is shown or written, whatever comes of them."""
 
     def act(place: Place) -> Judged:
         place.secrets += ["hunter2", "t0ken"]
@@ -153,7 +153,7 @@ def with_secret(more: str, url: str = "a.gz") -> Callable[[Place], Judged]:
         base = place.server.base
         code = place.fetch(more.format(base=base, login=base.replace("//", "//me:hunter2@")))
         place.run(f"list --registry {base}/r.toml --to . --json")
-        return code, not place.path("a.gz").exists()
+        return code, place.path("a.gz").exists() == (code == 0)
 
     return act
 
@@ -195,7 +195,9 @@ def unreadable_cache(command: str, make: Callable[[Path], object]) -> Callable[[
 LOCKS = ("a.gz.part.lock", ".a.gz.lock", ".a.gz.memtools.lock")
 STATES = ("a.gz.part.json", ".a.gz.part.json.tmp", ".a.gz.receipt.json.tmp")
 REFUSED = "--registry {base}/f/status/403/r.toml?token=t0ken"
-MIRROR = "--registry {base}/r.toml --mirror {login}/f/status/403"
+SERVED = "--registry {base}/r.toml --mirror"
+MIRROR = f"{SERVED} {{login}}/f/status/403"
+DEAD = "http://me:hunter2@127.0.0.1:1"
 SCENARIOS = (
     Scenario("H01", "two exports to one name", "ok", two_exports),
     Scenario("H01", "two selections to one name", "ok", two_selections),
@@ -222,6 +224,8 @@ SCENARIOS = (
     Scenario("H03", "registry leaves folder by ?", "c 2", out_of_the_folder("x?/../../outside.gz")),
     Scenario("H03", "registry leaves folder by #", "c 2", out_of_the_folder("x#/../../outside.gz")),
     Scenario("H05", "password of a mirror", "c 4", with_secret(MIRROR)),
+    Scenario("H05", "password of a mirror that works", "ok", with_secret(f"{SERVED} {{login}}")),
+    Scenario("H05", "password of a dead mirror", "c 3", with_secret(f"{SERVED} {DEAD}")),
     Scenario("H05", "token of a registry", "c 4", with_secret(REFUSED)),
     Scenario("H05", "token of a part", "c 4", with_secret("", "f/status/403/a.gz?sig=t0ken")),
     Scenario("H05", "terminal codes in a registry", "ok", terminal_codes),

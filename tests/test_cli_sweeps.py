@@ -13,6 +13,7 @@ from memtools.files import locked
 from memtools.runs.status import Status
 from memtools.runs.store import RunStore
 
+pytestmark = pytest.mark.timeout(300)  # each command imports TensorFlow
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 SHORT = ("digits-demo", "--set", "epochs=2", "--set", "hidden=[8]", "--set", "stack=2")
 

@@ -40,6 +40,7 @@ def test_a_notebook_is_kept_without_outputs(path):
 
 
 # The kernel's own libraries warn about each other; what memtools does there is tested elsewhere.
+@pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, monkeypatch):
@@ -47,7 +48,7 @@ def test_a_notebook_runs(path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(
-        notebook, timeout=100, resources={"metadata": {"path": str(path.parent)}}
+        notebook, timeout=250, resources={"metadata": {"path": str(path.parent)}}
     ).execute()
     outputs = [each for cell in notebook.cells for each in cell.get("outputs", ())]
     shown = "\n".join(str(each.get("text") or each["data"]["text/plain"]) for each in outputs)

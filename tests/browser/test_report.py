@@ -212,11 +212,12 @@ def test_weak_influences_that_were_left_out_are_not_said_to_be_none(browser, tmp
     visitor.context.close()
 
 
+@pytest.mark.timeout(300)
 def test_the_report_of_the_demonstration_shows_the_labels_that_were_flipped(browser, tmp_path):
     pytest.importorskip("tensorflow")
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [SCRIPT, "demo", "--to", tmp_path / "demo", "--runs", "48"]
-    subprocess.run(command, check=True, capture_output=True, timeout=110, env=environment)
+    subprocess.run(command, check=True, capture_output=True, timeout=250, env=environment)
     visitor = Visitor(browser, f"file://{tmp_path / 'demo' / 'report'}")
     page = visitor.go("")
     page.wait_for_selector(".tile .picture")

@@ -208,6 +208,7 @@ def test_options_of_another_quantity_are_obeyed_or_refused(tmp_path, memtools):
     refused(memtools(*command), "run 0 carries no margin", 2)
 
 
+@pytest.mark.timeout(300)
 def test_two_real_sweeps_of_two_ratios_give_c_scores(tmp_path, memtools):
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     for ratio in ("0.3", "0.7"):

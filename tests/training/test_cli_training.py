@@ -3,10 +3,12 @@
 import os
 
 import numpy as np
+import pytest
 
 from memtools.runs.store import RunStore
 from memtools.training.config import presets
 
+pytestmark = pytest.mark.timeout(300)  # each command imports TensorFlow
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 SHORT = ("digits-demo", "--set", "epochs=2", "--set", "hidden=[8]", "--set", "stack=2")
 
