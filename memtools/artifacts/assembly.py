@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import json
 import logging
 import queue
 from pathlib import Path
 
-from memtools.artifacts.proof import LEARNT, Span, promised
-from memtools.artifacts.receipts import covers_part, read_receipt, write_receipt
+from memtools.artifacts.local_parts import WRONG_LOCAL, copy_part, find_spare_parts
+from memtools.artifacts.proof import LEARNT, promised
+from memtools.artifacts.receipts import read_receipt, write_receipt
 from memtools.artifacts.registry import Artifact, Part
 from memtools.errors import ChecksumError, DiskError, IntegrityError
-from memtools.file_kinds import require_regular
-from memtools.files import CHUNK, disk_errors
 from memtools.progress import bars
 from memtools.transfer.crew import Crew
 from memtools.transfer.partial import Partial
@@ -55,7 +53,7 @@ class Assembly:
         self.parts = dict(zip(pieces, artifact.parts, strict=True))
         self.partial = Partial(target, pieces, identity=_identity(artifact))
         self.learnt: dict[Piece, dict[str, str]] = {}
-        self.spare = _spare_parts(artifact, target)
+        self.spare = find_spare_parts(artifact, target)
 
     def run(self) -> None:
         """All of it; on any error the bytes and what is known about them stay for the next run."""
@@ -139,14 +137,14 @@ class Assembly:
         if span is None or part.path or piece.chain.position or piece.chain.claims:
             return
         with contextlib.suppress(IntegrityError, DiskError):  # then it is downloaded
-            _copy(self.partial, piece, self.target, span)
+            copy_part(self.partial, piece, self.target, span)
             if not _difference(part.digests, self.partial.digests(piece)):
                 return
         self.partial.forget(piece)
 
     def _bring(self, piece: Piece, part: Part) -> None:
         if part.path:
-            _copy(self.partial, piece, part.path)
+            copy_part(self.partial, piece, part.path)
         elif not piece.chain.complete:
             from memtools.transfer.downloader import download  # imports requests: 150 ms
 
@@ -178,7 +176,7 @@ class Assembly:
             path=self.target,
             expected=expected[name],
             actual=actual[name],
-            hint=_WRONG_LOCAL if part.path else _WRONG_REMOTE,
+            hint=WRONG_LOCAL if part.path else _WRONG_REMOTE,
         )
 
     def _whole_is_wrong(self, wrong: str, digests: dict[str, str]) -> ChecksumError:
@@ -205,7 +203,6 @@ _WRONG_REMOTE = (
     "nothing was published; running again starts afresh. If it stays wrong, the source is:"
     " try another with --mirror"
 )
-_WRONG_LOCAL = "nothing was published; get this part again, or fetch the artifact"
 
 
 def _size(artifact: Artifact, part: Part) -> int | None:
@@ -224,46 +221,3 @@ def _difference(expected: dict[str, str], actual: dict[str, str]) -> str:
         if actual.get(name) != value:
             return f"{name} is {actual.get(name)}, expected {value}"
     return ""
-
-
-def _spare_parts(artifact: Artifact, target: Path) -> dict[Part, Span]:
-    """Return where parts of an older version lie in the file that is to be replaced.
-
-    The digests in its receipt say which ones are the same; they are compared again after copying.
-    """
-    receipt = read_receipt(target)
-    sizes = [each["size"] for each in receipt.parts] if receipt else []
-    if receipt is None or None in sizes:
-        return {}
-    spans = list(zip(itertools.accumulate(sizes, initial=0), sizes, strict=False))
-    return {
-        part: span
-        for part in artifact.parts
-        for recorded, span in zip(receipt.parts, spans, strict=True)
-        if part.digests and covers_part(recorded, part)
-    }
-
-
-def _copy(partial: Partial, piece: Piece, source: Path, span: Span | None = None) -> None:
-    """Bring a piece from a local file, or from a range of its bytes."""
-    require_regular(source, hint=_WRONG_LOCAL)
-    with disk_errors(source), source.open("rb", buffering=0) as file:
-        base, size = span or (0, file.seek(0, 2))
-        if size != (piece.size or size):
-            raise ChecksumError(
-                f"{source}: {size} bytes, expected {piece.size}",
-                path=source,
-                expected=str(piece.size),
-                actual=str(size),
-                hint=_WRONG_LOCAL,
-            )
-        partial.learn_size(piece, size)
-        partial.recheck(piece)
-        while not piece.chain.complete:
-            start, stop = piece.chain.gap()
-            file.seek(base + start)
-            data = file.read(min(CHUNK, (stop or size) - start))
-            if not data:
-                raise IntegrityError(f"{source} shrinks while it is read", hint=_WRONG_LOCAL)
-            partial.write(piece, start, memoryview(data))
-            partial.recheck(piece)

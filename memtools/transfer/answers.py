@@ -15,22 +15,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import email.utils
-import http.client
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import requests
-import urllib3
 
 from memtools.errors import ChecksumError, IntegrityError, RefusedError
+from memtools.transfer.body import CHUNK, open_body
 from memtools.transfer.patience import Patience, TransientError
 from memtools.transfer.wire import BREAKS, Session, send, words
 from memtools.wording import redact_url
 
-CHUNK = 256 * 1024  # bytes of one read
 GATHER = 1 << 20  # bytes that are passed on together: each passing has a price
 GATHER_SECONDS = 0.25  # seconds after which they are passed on anyway
 _SNIFF = 64 * 1024
@@ -92,7 +90,7 @@ class Answer:
         Each view is good until the next is asked for. `TransientError` if the body
         stops, stalls or crawls; what came before is yielded first.
         """
-        fill, patience = _filler(self.response.raw), self.patience
+        fill, patience = open_body(self.response.raw), self.patience
         buffer = memoryview(bytearray(GATHER + CHUNK))
         since = span_since = time.monotonic()
         buffer[: len(self.head)] = self.head
@@ -121,43 +119,6 @@ class Answer:
         """Wake a thread that waits in `chunks`, from another thread."""
         with contextlib.suppress(ValueError, RuntimeError, OSError):  # already at its end
             self.response.raw.shutdown()
-
-
-def _filler(body: urllib3.HTTPResponse) -> Callable[[memoryview], int]:
-    """Return a function that reads the bytes that are ready into a buffer; 0 at the end.
-
-    A body of known length comes straight from its connection: the layers between would copy it
-    twice and take a third of the time that receiving takes. Only they can undo chunks.
-    """
-    connection = getattr(body, "_fp", None)
-    if not isinstance(connection, http.client.HTTPResponse) or connection.length is None:
-
-        def through_layers(buffer: memoryview) -> int:
-            data = body.read1(min(CHUNK, len(buffer)), decode_content=False)
-            buffer[: len(data)] = data
-            return len(data)
-
-        return through_layers
-
-    stream = connection.fp  # a buffer before the socket, in which some bytes lie already
-    received, left, ready = 0, connection.length, -1
-
-    def straight(buffer: memoryview) -> int:
-        nonlocal received, left, ready
-        if left == 0:
-            return 0
-        ready = len(stream.peek()) if ready < 0 else ready
-        if ready:
-            n_read = stream.readinto(buffer[: min(ready, left)])
-            ready -= n_read
-        else:
-            n_read = stream.raw.readinto(buffer[:left]) or 0
-        if not n_read:
-            raise urllib3.exceptions.IncompleteRead(received, left)
-        received, left = received + n_read, left - n_read
-        return n_read
-
-    return straight
 
 
 @contextlib.contextmanager
