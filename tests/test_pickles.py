@@ -139,3 +139,25 @@ def test_stand_ins_cannot_be_changed_from_inside():
     with pytest.raises(SchemaError, match="changes what it was given"):
         read_names(payload, 1)
     assert read_names(pickle.dumps(objects(b"a")), 1) == [b"a"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"Nr\xff\xff\xff\x0f.",  # 2**28 entries, 8 bytes each
+        b"Np268435455\n.",
+        b"]" + b"U\x04abcd" * 3 + b"r\xff\xff\xff\x7f.",
+        b"cnumpy\ndtype\nr\xff\xff\xff\x3f.",
+        b"\x8a\x02\x01\x01Np99999999999999999999999\n.",
+    ],
+)
+def test_a_pickle_that_numbers_an_object_too_high_takes_no_memory(payload):
+    with pytest.raises(SchemaError, match="numbers an object"):
+        read_names(payload, 1)
+
+
+def test_text_that_looks_like_a_high_number_is_read():
+    names = [f"r\xff\xff\xff{k}p99999999" for k in range(300)]
+    for protocol in (0, 1, 2, 4):
+        payload = pickle.dumps(np.array(names, object), protocol=protocol)
+        assert read_names(payload, 300) == names

@@ -7,20 +7,22 @@ dataset, listing = read_official(Path("data/MNIST/raw"), "test")
 from __future__ import annotations
 
 import gzip
+import io
 import math
-import pickle
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from memtools.datasets.listing import Listing
-from memtools.errors import ConfigError, IntegrityError, MemtoolsError
+from memtools.errors import ConfigError, IntegrityError, SchemaError
 from memtools.estimates.npz import Array
+from memtools.estimates.pickles import as_pixels, describe_pickle
 from memtools.files import disk_errors
 
+_MAX_UNPACKED = 256 << 20  # bytes: the largest of these files has 47 MB
+_N_CLASSES = 100
 _SIDE = 32  # pixels of a CIFAR image
 _IDX_UINT8 = 8  # the code of the format for unsigned bytes
 _IDX_DATASETS = {"mnist": "mnist", "fashionmnist": "fashion_mnist", "kmnist": "kmnist"}
@@ -30,7 +32,7 @@ def read_official(root: Path, split: str) -> tuple[str, Listing]:
     """Return the name of the data set of an official copy, and its examples in the official order.
 
     Python's pickles are read by a reader that admits dicts, lists, numbers, text, bytes and uint8
-    arrays, and runs nothing.
+    arrays, and runs nothing (memtools.estimates.pickles).
 
     Args:
         root: The directory: `cifar-100-binary`, `cifar-10-batches-bin`, `cifar-100-python`,
@@ -102,7 +104,7 @@ def _idx(path: Path, n_dims: int) -> Array:
         data = path.read_bytes()
     try:
         if path.suffix == ".gz":
-            data = gzip.decompress(data)
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_UNPACKED)
     except (EOFError, OSError, zlib.error) as error:
         raise IntegrityError(f"{path} is damaged: {error}", hint="get that file again") from error
     start = 4 + 4 * n_dims
@@ -145,56 +147,25 @@ def _binary(n_labels: int) -> Callable[[Path], Listing]:
 
 
 def _pickled(path: Path) -> Listing:
+    with disk_errors(path):
+        payload = path.read_bytes()
     try:
-        with disk_errors(path), path.open("rb") as file:
-            document = _Plain(file, encoding="bytes").load()
-        data = document[b"data"]
+        document = describe_pickle(payload)
+        if not isinstance(document, dict):
+            raise SchemaError("it is not a dict", hint="get that file again")
+        rows = as_pixels(document.get(b"data"))
         labels = document.get(b"fine_labels", document.get(b"labels"))
-        return Listing(images=_planes(data), labels=np.array(labels, np.int64))
-    except MemtoolsError:
-        raise
-    except Exception as error:  # a damaged pickle may raise anything
+        if not isinstance(labels, list) or rows.shape != (len(labels), 3 * _SIDE * _SIDE):
+            raise SchemaError("it has not one label for each image", hint="get that file again")
+        if not all(type(each) is int and 0 <= each < _N_CLASSES for each in labels):
+            raise SchemaError("a label in it is not one of CIFAR", hint="get that file again")
+    except SchemaError as error:
         raise IntegrityError(
             f"{path} is not a batch of CIFAR: {error}", hint="get that file again"
         ) from error
+    return Listing(images=_planes(rows), labels=np.array(labels, np.int64))
 
 
 def _planes(rows: Array) -> Array:
     planes = rows.reshape(-1, 3, _SIDE, _SIDE)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-
-
-class _Plain(pickle.Unpickler):
-    """Dicts, lists, numbers, text, bytes, and uint8 arrays; everything else is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        admitted = {
-            ("numpy.core.multiarray", "_reconstruct"): _empty,
-            ("numpy._core.multiarray", "_reconstruct"): _empty,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): _uint8,
-            ("_codecs", "encode"): _latin,
-        }
-        if (module, name) not in admitted:
-            raise IntegrityError(
-                f"the pickle wants to call {module}.{name}", hint="this file is not official"
-            )
-        return admitted[module, name]
-
-
-def _empty(kind: Any, _shape: Any, _code: Any) -> Array:
-    if kind is not np.ndarray:
-        raise IntegrityError("the pickle makes something else than an array", hint="not official")
-    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
-
-
-def _uint8(code: Any, *_rest: Any) -> np.dtype[Any]:
-    if code not in ("u1", b"u1"):
-        raise IntegrityError(f"the pickle holds an array of {code!r}", hint="not official")
-    return np.dtype("u1", align=False, copy=True)  # its state is set next: not that of all
-
-
-def _latin(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise IntegrityError(f"the pickle encodes as {encoding!r}", hint="not official")
-    return text.encode("latin1")

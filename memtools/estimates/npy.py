@@ -28,7 +28,6 @@ from memtools.documents import parsing
 from memtools.errors import SchemaError
 from memtools.estimates.pickles import read_names
 from memtools.file_kinds import require_regular
-from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
 
 Array = NDArray[Any]
