@@ -142,8 +142,8 @@ def test_parts_stand_in_the_receipt_in_their_order_whichever_is_whole_first(
 
     def first_comes_last(self, piece):
         if piece is self.partial.pieces[0]:
-            assert others.acquire(timeout=10)
-            assert others.acquire(timeout=10)
+            assert others.acquire(timeout=60)
+            assert others.acquire(timeout=60)
             complete(self, piece)
         else:
             complete(self, piece)
