@@ -66,6 +66,11 @@ class Contender:
     command: Sequence[str]
     result: str  # the file that it leaves behind
 
+    @property
+    def is_installed(self) -> bool:
+        tool = self.name.partition(",")[0] if self.command[0] == "sh" else self.command[0]
+        return shutil.which(tool) is not None
+
 
 # Runs a command and prints the peak of its resident memory. A process of its own, because a
 # child's peak begins at the size of the process that forked it.
@@ -92,7 +97,7 @@ def main() -> None:
 
 def run(downloads: Path, base: str, *, quick: bool) -> None:
     everyone = contenders(base)[: 2 if quick else None]
-    present = [each for each in everyone if shutil.which(each.command[0])]
+    present = [each for each in everyone if each.is_installed]
     absent = [each.name for each in everyone if each not in present]
     if not {"memtools", "curl"}.isdisjoint(absent):
         raise SystemExit(f"needs {' and '.join(absent)} beside this Python")
