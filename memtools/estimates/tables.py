@@ -26,6 +26,7 @@ from memtools.errors import ConfigError
 from memtools.estimates.about import About
 from memtools.estimates.columns import BESIDE
 from memtools.estimates.model import Estimates
+from memtools.estimates.npy import standard_type
 from memtools.estimates.npz import Array, encodable_text
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.parquet_tables import PARQUET_KEY
@@ -133,6 +134,10 @@ def write_table(
         raise ConfigError(
             f"{path}: the ending names no format", hint=f"choose one of {', '.join(ENDINGS)}"
         )
+    columns = {  # pyarrow takes no other byte order, and no longdouble
+        name: column.astype(standard_type(column.dtype), copy=False)
+        for name, column in columns.items()
+    }
     types = {name: _type_code(column) for name, column in columns.items()}
     columns = {name: encodable_text(column) for name, column in columns.items()}
     document = {**about.to_json(), **(recorded or {}), "types": types}

@@ -273,8 +273,12 @@ def _mapped(path: Path) -> Array:
         array = map_npy(path)
     except SchemaError as error:
         raise RecordError(f"{path} is not a readable npy: {error}", hint=_HINT) from error
-    if array.ndim != 2:
-        raise RecordError(f"{path} has the shape {array.shape}, not [n_runs, n]", hint=_HINT)
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise RecordError(
+            f"{path} has the shape {array.shape} and the type {array.dtype}, not numbers"
+            " [n_runs, n]",
+            hint=_HINT,
+        )
     return array
 
 
