@@ -1,11 +1,13 @@
 """Documents and formats of other programs: read, or refused in one line."""
 
+import dataclasses
 import os
 import zipfile
+from typing import Literal
 
 import pytest
 
-from memtools.documents import describe, parsing, read_json, read_toml
+from memtools.documents import describe, fill, parsing, read_json, read_toml
 from memtools.errors import ConfigError, DiskError, SchemaError
 
 BAD_JSON = {
@@ -84,3 +86,67 @@ def test_what_a_library_says_is_shortened_and_never_empty():
     assert len(describe(ValueError("x" * 9_999))) < 200
     assert describe(EOFError()) == "EOFError"
     assert "memory" in describe(MemoryError()) and "deep" in describe(RecursionError())
+
+
+@dataclasses.dataclass
+class Part:
+    """One part of a whole."""
+
+    size: int
+    share: float = 1.0
+
+
+@dataclasses.dataclass
+class Whole:
+    """Parts, and what is said of them."""
+
+    name: str
+    kind: Literal["a", "b"]
+    parts: tuple[Part, ...]
+    by_name: dict[str, Part]
+    note: str | None = None
+    is_open: bool = False
+
+
+FACTS = {
+    "name": "x",
+    "kind": "a",
+    "parts": [{"size": 1}],
+    "by_name": {"y": {"size": 2, "share": 3}},
+}
+
+
+def test_a_document_fills_dataclasses_within_dataclasses():
+    found = fill(Whole, FACTS, "x.json")
+    assert found == Whole("x", "a", (Part(1),), {"y": Part(2, 3.0)})
+    assert isinstance(found.by_name["y"].share, float)
+    assert fill(Whole, {**FACTS, "note": "n"}, "x.json").note == "n"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": 1}, "x.json: name is 1"),
+        ({"kind": "c"}, "x.json: kind is 'c'"),
+        ({"kind": []}, r"x.json: kind is \[\]"),
+        ({"parts": {}}, "x.json: parts is {}"),
+        ({"parts": [1]}, "x.json: parts is 1"),
+        ({"parts": [{"size": True}]}, "x.json: parts: size is True"),
+        ({"parts": [{"size": 2**63}]}, "size is 9223372036854775808"),
+        ({"parts": [{"size": 1, "share": 10**400}]}, "share is 1000"),
+        ({"parts": [{}]}, "x.json: parts has no size"),
+        ({"by_name": {"y": None}}, "x.json: by_name: y is None"),
+        ({"note": 3}, "x.json: note is 3"),
+        ({"is_open": 0}, "x.json: is_open is 0"),
+        ({"color": 0}, "x.json has 'color', which is not known"),
+    ],
+)
+def test_a_document_of_other_types_is_refused_by_its_field(change, words):
+    with pytest.raises(ConfigError, match=words):
+        fill(Whole, {**FACTS, **change}, "x.json", error=ConfigError, hint="repair it")
+
+
+def test_a_document_that_is_not_an_object_fills_nothing():
+    for document in (None, [], 1, "x"):
+        with pytest.raises(SchemaError, match=r"^x\.json is "):
+            fill(Whole, document, "x.json")

@@ -13,11 +13,11 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 BATCHES = [
-    *(("numbers", range(k, k + 30)) for k in (0, 30, 60)),
-    *(("tables", range(k, k + 35)) for k in (0, 35, 70)),
-    ("stores", range(40)),
-    ("registries", range(40)),
-    ("others", range(60)),
+    *(("numbers", range(k, k + 100)) for k in (0, 100, 200)),
+    *(("tables", range(k, k + 100)) for k in (0, 100, 200)),
+    ("stores", range(120)),
+    ("registries", range(100)),
+    ("others", range(150)),
 ]
 
 
