@@ -243,9 +243,10 @@ def _allowed(within: Array | None, alignment: Alignment | None, n: int) -> NDArr
     if mask.dtype != np.bool_:
         if mask.dtype.kind not in "iu" or mask.ndim != 1:
             raise ConfigError("a subset is positions or a mask", hint="give integers or booleans")
-        if len(mask) and not (mask.min() >= 0 and mask.max() < n_places):
+        outside = mask[(mask < 0) | (mask >= n_places)]
+        if len(outside):
             raise ConfigError(
-                f"the subset names position {int(mask.max())}, and there are {n_places:,}",
+                f"the subset names position {int(outside[0])}, and there are {n_places:,}",
                 hint="count from 0, in the order of the data set",
             )
         chosen = np.zeros(n_places, np.bool_)
