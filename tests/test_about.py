@@ -26,7 +26,7 @@ def test_a_file_that_says_nothing_is_known_by_its_path():
 
 @pytest.mark.parametrize("said", ["no json", "[]", '{"dataset": 1, "unknown": 2}', "3"])
 def test_nonsense_is_refused(said):
-    with pytest.raises(SchemaError, match="not what memtools writes|about is not JSON"):
+    with pytest.raises(SchemaError, match=r"not what memtools writes|about is not JSON"):
         read_about({"about": np.array(said)}, Path("x.npz"))
 
 
