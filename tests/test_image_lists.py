@@ -48,7 +48,7 @@ def test_a_byte_order_mark_is_not_a_part_of_the_first_name(tmp_path):
 
 def test_what_is_not_text_is_refused(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(ConfigError, match="is not text"):
+    with pytest.raises(ConfigError, match="UTF-16"):
         read_text_list(tmp_path / "list.txt")
 
 
@@ -71,3 +71,9 @@ def test_kaggles_tables_give_names_with_the_synset_that_they_state(tmp_path):
         ("n01440764_10026", "n01440764"),
         ("odd", ""),
     ]
+
+
+def test_a_number_that_no_label_can_be_is_part_of_a_name(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("a.png 1\nb.png 99999999999999999999\n")
+    assert read_text_list(path).labels is None

@@ -238,12 +238,9 @@ def _counted(converted: dict[str, str]) -> str:
 
 
 def _lines(path: Path) -> list[str]:
+    from memtools.documents import read_utf8
     from memtools.errors import ConfigError
-    from memtools.files import disk_errors
 
-    try:
-        with disk_errors(path):
-            lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no text", hint="a name in a line, in UTF-8") from error
+    text = read_utf8(path, error=ConfigError, hint="write a name in a line, in UTF-8")
+    lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]

@@ -18,15 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from memtools.datasets.class_folders import SYNSET
+from memtools.documents import read_utf8
 from memtools.errors import ConfigError
 from memtools.estimates.npz import Array
-from memtools.file_kinds import require_regular
-from memtools.files import disk_errors
 
 KAGGLE_COLUMNS = ("ImageId", "PredictionString")
 """The columns of LOC_train_solution.csv and LOC_val_solution.csv."""
 
-_NAME_AND_NUMBER = re.compile(r"(\S+)[ \t]+(\d+)")
+_NAME_AND_NUMBER = re.compile(r"(\S+)[ \t]+([0-9]{1,18})")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,13 +51,8 @@ def read_text_list(path: Path) -> ImageList:
         ConfigError: If the file is not text in UTF-8.
         DiskError: If it cannot be read.
     """
-    require_regular(path)
-    try:
-        with disk_errors(path):
-            lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not text", hint="write a name in each line, UTF-8") from error
-    lines = [line.strip() for line in lines if line.strip()]
+    text = read_utf8(path, error=ConfigError, hint="write a name in each line, UTF-8")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     matches = [_NAME_AND_NUMBER.fullmatch(line) for line in lines]
     pairs = [(match[1], int(match[2])) for match in matches if match]
     if not pairs or len(pairs) < len(lines) or len({name for name, _ in pairs}) < len(pairs):

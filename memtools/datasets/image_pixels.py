@@ -7,17 +7,21 @@ read_images(["cifar/train/airplane/0001.png", ...])
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memtools.errors import ConfigError
+from memtools.documents import describe, parsing
+from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.npz import Array
 from memtools.extras import needing
 from memtools.file_kinds import require_regular
 from memtools.files import disk_errors
+
+_MAX_PIXELS = 1 << 25  # of an image; ImageNet's largest has 40 million, and is not compared so
 
 
 def decode_images(encoded: Iterable[bytes]) -> Array | None:
@@ -31,15 +35,14 @@ def decode_images(encoded: Iterable[bytes]) -> Array | None:
         decoded, or sizes differ.
     """
     try:
-        from PIL import Image
+        import PIL.Image  # noqa: F401
     except ModuleNotFoundError:
         return None
     pixels = []
     for data in encoded:
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                pixels.append(_pixels(image))
-        except OSError:
+            pixels.append(_decode(data)[1])
+        except SchemaError:
             return None
         if pixels[-1].shape != pixels[0].shape:
             return None
@@ -61,30 +64,48 @@ def read_images(paths: Sequence[str]) -> Array:
         DiskError: A file cannot be read.
     """
     with needing("datasets"):
-        from PIL import Image
+        import PIL.Image  # noqa: F401
     pixels: list[Array] = []
     for path in paths:
         require_regular(path)
+        with disk_errors(Path(path)):
+            data = Path(path).read_bytes()
         try:
-            with disk_errors(Path(path)):
-                data = Path(path).read_bytes()
-            with Image.open(io.BytesIO(data)) as image:
-                if image.format == "JPEG":
-                    raise ConfigError(
-                        f"{path} is a JPEG: what it decodes to depends on the decoder",
-                        hint="compare by names, or give lossless images",
-                    )
-                pixels.append(_pixels(image))
-        except OSError as error:
+            kind, each = _decode(data)
+        except SchemaError as error:
+            raise ConfigError(f"{path}: {error}", hint="remove it, or get it again") from error
+        if kind == "JPEG":
             raise ConfigError(
-                f"{path} is not an image: {error}", hint="remove it, or get it again"
-            ) from error
+                f"{path} is a JPEG: what it decodes to depends on the decoder",
+                hint="compare by names, or give lossless images",
+            )
+        pixels.append(each)
         if pixels[-1].shape != pixels[0].shape:
             raise ConfigError(
                 f"{path} is {_size(pixels[-1])}, and {paths[0]} is {_size(pixels[0])}",
                 hint="pixels are compared only where all images have one size",
             )
     return np.stack(pixels)
+
+
+def _decode(data: bytes) -> tuple[str, Array]:
+    """Return the format and the pixels of an encoded image; SchemaError if it is none."""
+    from PIL import Image
+
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),  # of damage that the error names, too
+            parsing("it", "an image"),
+            Image.open(io.BytesIO(data)) as image,
+        ):
+            if image.width * image.height > _MAX_PIXELS:
+                raise SchemaError(
+                    f"it is an image of {image.width:,} x {image.height:,} pixels",
+                    hint="images of data sets are smaller",
+                )
+            return image.format or "", _pixels(image)
+    except (OSError, Image.DecompressionBombError) as error:
+        raise SchemaError(f"it is not an image: {describe(error)}", hint="get it again") from error
 
 
 def _pixels(image: Any) -> Array:
