@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 from fault_server import FaultServer
 
 PUBLISHED = Path(__file__).parents[2] / "shared" / "data"
-SCRIPT = Path(sys.executable).with_name("memtools")
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +45,7 @@ def memtools() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `memtools ARGUMENTS...` as a process of its own, no child of which outlives it."""
 
     def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-        return processes.run([SCRIPT, *arguments], text=True, **options)
+        return processes.run([processes.SCRIPT, *arguments], text=True, **options)
 
     return run
 

@@ -11,10 +11,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+SCRIPT = Path(sys.executable).with_name("memtools")
 LONG = 100  # seconds: nothing takes as long, however busy the machine is, unless it hangs
 
 

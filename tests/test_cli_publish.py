@@ -64,6 +64,7 @@ def test_others_fetch_what_was_published(
 
 
 def test_whoever_fetches_can_look_at_it_too(memtools: Run, mine: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn, which brings the digits")
     site, theirs = tmp_path / "site", tmp_path / "theirs"
     assert memtools("publish", mine, "--to", site, "--name", "mine", "--no-report").returncode == 0
     assert not (site / "report").exists()

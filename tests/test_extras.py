@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SCRIPT
+from processes import SCRIPT
 
 from memtools.errors import MemtoolsError
 from memtools.extras import needing

@@ -79,6 +79,8 @@ COMMANDS = [
 def test_a_pipe_in_the_place_of_an_input_is_refused_in_two_lines(
     command, pipe, tmp_path, monkeypatch
 ):
+    if "tfrecords" in command:
+        pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     monkeypatch.chdir(tmp_path)
     values = np.linspace(0, 1, 4)
     np.savez("good.npz", tr_mem=values, tr_labels=np.arange(4) % 2, tr_filenames=NAMES)

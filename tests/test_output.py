@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from conftest import SCRIPT
 from memtools_cli.main import app
 from memtools_cli.output import note, print_table, show, show_error, show_json
+from processes import SCRIPT
 
 import memtools
 from memtools.errors import ConfigError, MemtoolsError
