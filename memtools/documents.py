@@ -124,7 +124,25 @@ def parse_toml(
 ) -> dict[str, Any]:
     """Return what a TOML text holds; `where` names it in the message. See `read_toml`."""
     with parsing(where, "TOML", error=error, hint=hint):
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
+        require_small_integers(document)
+    return document
+
+
+def require_small_integers(document: Any, bits: int = 64) -> None:
+    """Raise ValueError for an integer of more than 64 bits, which TOML does not have.
+
+    Python reads it all the same, if it is hexadecimal, and cannot show one of 5,000 digits.
+    """
+    left = [document]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, int) and not -(1 << bits - 1) <= each < 1 << bits - 1:
+            raise ValueError(f"an integer in it has more than {bits} bits")
 
 
 def read_utf8(path: Path, *, error: type[MemtoolsError] = SchemaError, hint: str = _HINT) -> str:

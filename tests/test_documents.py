@@ -27,6 +27,8 @@ BAD_TOML = {
     "nested too deeply": b"a = " + b"[" * 20_000,
     "number of 5,000 digits": b"a = " + b"1" * 5_000,
     "name twice": b"a = 1\na = 2\n",
+    "integer of more than 64 bits": b"a = 9223372036854775808",
+    "hexadecimal of 5,000 digits": b"a = [{b = 0x" + b"f" * 5_000 + b"}]",
     "no such day": b"a = 2024-02-31",
     "NUL": b"a = \0",
 }

@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 import tomli_w
 
 from memtools.artifacts.registry import KINDS, ORDERS, Artifact, Part, Registry
+from memtools.documents import require_small_integers
 from memtools.errors import ConfigError
 from memtools.files import first_clash, is_plain_name
 
@@ -51,6 +52,7 @@ def parse_registry(text: str, *, where: str, base: str) -> Registry:
     """
     try:
         document = tomllib.loads(text)
+        require_small_integers(document, bits=1024)  # a digest without quotes has a line to name
     except (ValueError, RecursionError) as error:  # also a number that no int takes, deep nesting
         raise ConfigError(f"{where}: not valid TOML: {error}", hint="correct the file") from error
     return _Parser(text, where, base).registry(document)

@@ -132,6 +132,10 @@ def _restore_types(
 def _restore_type(path: Path, name: str, column: Array, dtype: np.dtype[Any]) -> Array:
     if dtype == column.dtype or dtype.kind == column.dtype.kind == "U":
         return column
+    if dtype.kind == "U" and column.dtype.kind == "O":
+        raise SchemaError(
+            f"{path}: column {name} held text, and now holds other values", hint="write it anew"
+        )
     if dtype.kind in "U" or not len(column):
         return column.astype(dtype.kind if dtype.kind == "U" else dtype)
     if dtype.kind not in "iufb" or column.dtype.kind not in "iufb":
