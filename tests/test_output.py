@@ -115,7 +115,7 @@ def test_an_unknown_option_is_shown_escaped() -> None:
     done = run("fetch", "--\x1b[2J")
     assert done.returncode == 2
     assert b"\x1b" not in done.stderr
-    assert b"\\x1b[2J" in done.stderr
+    assert b"No such option: --" in done.stderr  # the rest escaped, or left out before typer 0.27
 
 
 @pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}])
