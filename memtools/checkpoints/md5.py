@@ -70,8 +70,7 @@ class Md5:
 def is_state(state: object, n_bytes: int) -> bool:
     """Return whether a value can be the state of an MD5 of so many bytes.
 
-    The library writes to the place in its block that the state names: another number would write
-    over other memory.
+    The library takes a state as it is, so every number in it is compared with the position first.
     """
     if type(state) is not bytes or len(state) != _SIZE:
         return False

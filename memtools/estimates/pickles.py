@@ -159,8 +159,8 @@ def _elements(array: object) -> list[Any]:
     )
 
 
-# ---- memory: Python's unpickler fills a table up to the highest number that a pickle gives to an
-# object, so that 7 bytes can take 30 GB.
+# ---- memory: a small pickle that numbers its objects in an unusual way could make Python's
+# unpickler take far more than its size.
 
 _PUT, _LONG_PUT, _STOP = ord(pickle.PUT), ord(pickle.LONG_BINPUT), ord(pickle.STOP)
 _PUT_TEXT = re.compile(rb"p[0-9]{6,}")
