@@ -23,6 +23,7 @@ from memtools.estimates.model import Estimates
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.scores import Scores
 from memtools.report.page import write_report
+from memtools.temporary_files import nobody
 
 SCRIPT = Path(sys.executable).with_name("memtools")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -92,8 +93,8 @@ def test_the_report_is_made_anew_and_that_of_other_numbers_does_not_stay(
         assert "cifar100" in (to / "report" / "index.html").read_text()
     pages = [path.relative_to(site) for path in site.rglob("*") if path.is_file()]
     assert filecmp.cmpfiles(site, tmp_path / "again", pages, shallow=False)[0] == pages
-    for left in (".report.old", ".report.tmp"):  # by one that was killed
-        (site / left).mkdir()
+    for kind in ("old", "tmp"):  # by one that was killed
+        (site / f".report.{nobody()}.{kind}").mkdir()
     assert memtools("publish", mine, "--to", site, "--name", "mine").returncode == 0
     assert sorted(os.listdir(site)) == FILES
     for precious in ("thesis.tex", "figures"):
