@@ -34,6 +34,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from memtools.errors import MemtoolsError, SchemaError
 from memtools.file_kinds import name_kind
 from memtools.files import disk_errors
+from memtools.wording import printable
 
 T = TypeVar("T")
 
@@ -79,6 +80,17 @@ def parsing(
         yield
     except PARSE_ERRORS as cause:
         raise error(f"{where} is not {what}: {describe(cause)}", hint=hint) from cause
+
+
+@contextlib.contextmanager
+def naming(where: Path | str) -> Iterator[None]:
+    """Put the path of a file in front of the message of a SchemaError, unless it begins with it."""
+    try:
+        yield
+    except SchemaError as error:
+        if not where or str(error).startswith(printable(str(where))):
+            raise
+        raise SchemaError(f"{where}: {error}", hint=error.hint) from error
 
 
 def describe(error: BaseException) -> str:

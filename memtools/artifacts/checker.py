@@ -21,6 +21,7 @@ from memtools.artifacts.proof import prove
 from memtools.artifacts.recognition import ALGORITHMS, read_digests, recognise
 from memtools.artifacts.registry import Artifact
 from memtools.artifacts.settings import Settings
+from memtools.documents import naming
 from memtools.errors import ConfigError, MemtoolsError, SchemaError
 from memtools.estimates.file_formats import TABLES, is_path, recognise_format, require_file
 from memtools.file_kinds import require_regular
@@ -121,17 +122,16 @@ def check_meaning(artifact: Artifact | None, path: Path, *, names: bool, column:
 
     arrays, close = _arrays_of(path, names, column)
     try:
-        kind = _kind_of(arrays)
-        if artifact is not None and kind != artifact.kind:
-            if {kind, artifact.kind} != {"scores", "cscores"}:
-                raise SchemaError(
-                    f"it holds arrays of the kind {kind!r}, not {artifact.kind!r}",
-                    hint="the registry and the file contradict each other: check the entry",
-                )
-            kind = artifact.kind
-        schema.check(kind, arrays)
-    except SchemaError as error:
-        raise SchemaError(f"{path}: {error}", hint=error.hint) from error
+        with naming(path):
+            kind = _kind_of(arrays)
+            if artifact is not None and kind != artifact.kind:
+                if {kind, artifact.kind} != {"scores", "cscores"}:
+                    raise SchemaError(
+                        f"it holds arrays of the kind {kind!r}, not {artifact.kind!r}",
+                        hint="the registry and the file contradict each other: check the entry",
+                    )
+                kind = artifact.kind
+            schema.check(kind, arrays)
     finally:
         close()
     return kind

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from memtools.arguments import StrPath
-from memtools.documents import parse_json
+from memtools.documents import naming, parse_json
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.npz import Array, scalar_of, write_npz
 from memtools.wording import encodable, printable
@@ -196,10 +196,8 @@ def read_about(arrays: Mapping[str, Array], path: Path) -> About:
     """What a file says about itself, if memtools wrote it; its digest it cannot know."""
     if "about" not in arrays:
         return About(source=str(path))
-    try:
+    with naming(path):
         document = parse_json(scalar_of(arrays, "about", "U"), "about")
-    except SchemaError as error:
-        raise SchemaError(f"{path}: {error}", hint=error.hint) from error
     about, rest = parse_about(document, path)
     if rest:
         raise SchemaError(

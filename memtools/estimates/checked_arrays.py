@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from memtools.documents import naming
 from memtools.errors import SchemaError
 from memtools.estimates.npz import Array, header_of
 from memtools.estimates.positions import MAX_POSITION
@@ -76,11 +77,13 @@ class CheckedArrays(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         """Read one array; KeyError if there is none of that name."""
-        array = self._places[name][name]
+        file = self._places[name]
+        array = file[name]
         family, label = class_of(name) or (name, None)
         if family in _RULES:
             kinds, axes = _RULES[family]
-            self._require(name, array, kinds, axes, label)
+            with naming(getattr(file, "path", "")):
+                self._require(name, array, kinds, axes, label)
         return array
 
     def __iter__(self) -> Iterator[str]:

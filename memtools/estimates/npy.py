@@ -24,7 +24,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from memtools.documents import parsing
+from memtools.documents import naming, parsing
 from memtools.errors import SchemaError
 from memtools.estimates.pickles import read_names
 from memtools.file_kinds import require_regular
@@ -203,10 +203,5 @@ def pack_texts(texts: Sequence[str] | Sequence[bytes], where: str) -> Array:
 def _of_file(path: Path) -> Iterator[None]:
     """Name the file in every error; what the disk and NumPy raise becomes one."""
     require_regular(path)
-    try:
-        with disk_errors(path), parsing(f"{path}", "a valid npy", hint=DAMAGED):
-            yield
-    except SchemaError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise SchemaError(f"{path}: {error}", hint=error.hint) from error
+    with naming(path), disk_errors(path), parsing(f"{path}", "a valid npy", hint=DAMAGED):
+        yield

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memtools.documents import naming
 from memtools.errors import ConfigError, SchemaError
 from memtools.estimates.about import About, known_direction, read_about
 from memtools.estimates.checked_arrays import CheckedArrays
@@ -70,17 +71,18 @@ def read_numbers(path: Path, reading: Reading, about: About | None = None) -> Nu
         roles = Roles("score", None, None, None)
         return make_scores(path, {"score": _read_npy(path)}, roles, reading, about, {})
     arrays = open_arrays(path, names=reading.names)
-    return from_arrays(path, arrays, reading, about or read_about(arrays, path))
+    with naming(path):
+        return from_arrays(path, arrays, reading, about or read_about(arrays, path))
 
 
 def from_arrays(path: Path, arrays: Mapping[str, Array], reading: Reading, about: About) -> Numbers:
     """Return the object that the arrays of an npz make; see `read_numbers`."""
     try:
         kind = kind_of(arrays)
-    except SchemaError as error:
+    except SchemaError:
         is_named = reading.column in arrays or any(name.casefold() in SCORES for name in arrays)
         if not is_named and not any(is_column(arrays, name) for name in arrays):
-            raise SchemaError(f"{path}: {error}", hint=error.hint) from error
+            raise
         kind = "scores"
     if kind == "pairs" and not {"tt_idx", "infl"} & set(arrays):
         kind = "scores"  # whose positions are called tr_idx
