@@ -66,8 +66,11 @@ def test_classes_have_correlations_of_their_own():
 def test_what_cannot_be_compared_is_refused():
     values = np.arange(10.0)
     for other, words in (
-        (scores(values, "typical", dataset="cifar10"), "one is of cifar100, the other of cifar10"),
-        (scores(values, "typical", dataset=""), "the other of an unknown data set"),
+        (
+            scores(values, "typical", dataset="cifar10"),
+            "the data set of the first scores is cifar100, that of the second is cifar10",
+        ),
+        (scores(values, "typical", dataset=""), "that of the second is not recorded"),
         (scores(values, "typical", "tfds"), "order 'official', the other in 'tfds'"),
         (scores(values, "typical", ""), "the other in 'not recorded'"),
         (scores(values, "typical", labels=np.arange(10) % 3), "labels disagree"),

@@ -205,15 +205,13 @@ def _require_one_origin(a: Scores, b: Scores) -> None:
     first, second = a.about, b.about
     if not first.dataset or not orders.same_dataset(first.dataset, second.dataset):
         raise AlignmentError(
-            f"one is of {first.dataset or 'an unknown data set'}, the other of"
-            f" {second.dataset or 'an unknown data set'}",
+            _contrast("data set", first.dataset, second.dataset),
             hint="compare scores of one data set; for files of your own say which: --dataset",
         )
     is_known = first.order and second.order and "file" not in (first.order, second.order)
     if not is_known:
         raise AlignmentError(
-            f"one is in the order {first.order or 'not recorded'!r}, the other in"
-            f" {second.order or 'not recorded'!r}",
+            _contrast("order", first.order, second.order),
             hint="without file names only scores in one known order can be compared;"
             " for files of your own say it: --order, --order-a, --order-b",
         )
@@ -231,6 +229,16 @@ def _require_one_origin(a: Scores, b: Scores) -> None:
                 f" {len(each):,} values are not all {n or 'examples'} of {first.dataset}",
                 hint="the order of a part cannot be computed: say which positions it has, --index",
             )
+
+
+def _contrast(what: str, first: str, second: str) -> str:
+    """Return what two scores record about their data set or order, in words."""
+    if first != second:
+        shown = [each or "not recorded" for each in (first, second)]
+        return f"the {what} of the first scores is {shown[0]}, that of the second is {shown[1]}"
+    if not first:
+        return f"neither of the scores records its {what}"
+    return f"the {what} of both is {first!r}: each follows an order of its own file"
 
 
 def _compare_labels(a: Scores, b: Scores, places: NDArray[np.int64]) -> str:
