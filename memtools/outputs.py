@@ -2,21 +2,25 @@
 
 output_file(Path("scores.csv"))           # DiskError for devices, pipes, and in a store of runs
 require_outside_store(directory)
+require_not_input(Path("scores.csv"), "scores.csv")                 # ConfigError
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import stat
 from pathlib import Path
 
-from memtools.errors import DiskError
+from memtools.errors import ConfigError, DiskError
 
 log = logging.getLogger("memtools")
 
-_OF_STORES = ("records", "failed", "quarantine")  # of a directory that has a sweep.toml
+# In a directory that has a sweep.toml; compared without letter case, as some disks do.
+_OF_STORES = ("records", "failed", "quarantine")
+_FILES_OF_STORES = ("sweep.toml", "examples.npz", "config.toml", "asked.json")
 
 
 def output_file(path: Path) -> Path:
@@ -56,11 +60,30 @@ def _is_stream(path: Path) -> bool:
 
 
 def require_outside_store(path: Path) -> None:
-    """Raise DiskError for a result that would lie among the records of a store of runs."""
+    """Raise DiskError for a result among the records of a store of runs, or over a file of it."""
     place = Path(os.path.realpath(path.parent)) / path.name
+    if place.name.lower() in _FILES_OF_STORES and (place.parent / "sweep.toml").exists():
+        raise DiskError(
+            f"{path} belongs to a store of runs, and no result may replace it",
+            hint="choose another name",
+        )
     for directory in (place, *place.parents):
-        if directory.name in _OF_STORES and (directory.parent / "sweep.toml").exists():
+        if directory.name.lower() in _OF_STORES and (directory.parent / "sweep.toml").exists():
             raise DiskError(
                 f"{path} would lie among the {directory.name} of a store of runs",
                 hint="choose another directory: only runs are kept there",
             )
+
+
+def require_not_input(out: Path | None, *inputs: Path | str | None) -> None:
+    """Raise ConfigError if a result would replace one of the files that it is made from.
+
+    A result holds less than its input. The names of published files among the inputs are skipped.
+    """
+    for each in filter(None, inputs):
+        with contextlib.suppress(OSError, ValueError):  # not there: that is told where it is read
+            if out is not None and out.is_file() and out.samefile(each):
+                raise ConfigError(
+                    f"{out} is an input of this command, and the result would replace it",
+                    hint="choose another name for the result",
+                )

@@ -20,8 +20,10 @@ from memtools_cli.main import app
 from typer.testing import CliRunner
 from worlds import artifact, noise, published_arrays, write_registry
 
+from memtools.errors import DiskError
 from memtools.estimates.about import About
 from memtools.estimates.model import Estimates
+from memtools.outputs import output_file
 from memtools.temporary_files import OWNER, nobody, temporary_name
 
 SCRIPT = Path(sys.executable).with_name("memtools")
@@ -243,3 +245,68 @@ def test_of_twins_with_one_directory_one_succeeds_and_it_is_whole(
         path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()
     }
     assert left == whole
+
+
+@pytest.mark.parametrize("name", ["sweep.toml", "examples.npz", "config.toml", "asked.json"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_no_result_replaces_a_file_of_a_store(world: Path, name: str, linked: bool) -> None:
+    store = world / "place"
+    (store / "sweep.toml").write_text("of the store")
+    (store / name).write_text("of the store")
+    out = store / name.upper()  # which is the same name on some disks
+    if linked:
+        out = world / "link"
+        out.symlink_to(store / name)
+    with pytest.raises(DiskError, match="belongs to a store of runs"):
+        output_file(out)
+
+
+def test_select_refuses_a_file_of_a_store(world: Path) -> None:
+    for name in ("sweep.toml", "asked.json"):
+        (world / "place" / name).write_text("of the store")
+    estimates, out = str(world / "estimates.npz"), str(world / "place" / "asked.json")
+    assert invoke(["select", estimates, "--top", "3", "--out", out]) == 6
+    assert (world / "place" / "asked.json").read_text() == "of the store"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "a.csv", "--out", "a.csv"],
+        ["export", "a.csv", "--index", "at.json", "--out", "at.json"],
+        ["align", "a.npz", "--order", "official", "--out", "a.npz"],
+        ["align", "a.npz", "--to", "b.csv", "--out", "b.csv"],
+        ["select", "a.csv", "--top", "3", "--out", "link.csv"],
+        ["select", "a.csv", "--top", "3", "--out", "./../here/a.csv"],
+        ["select", "a.csv", "--top", "3", "--within", "at.json", "--out", "at.json"],
+        ["select", "--replay", "s.json.manifest.json", "--out", "s.json.manifest.json"],
+        ["pairs", "a.npz", "--out", "a.npz"],
+    ],
+)
+def test_no_command_replaces_its_input(
+    world: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    shutil.copy(world / "estimates.npz", "a.npz")
+    assert invoke(["export", "a.npz", "--out", "a.csv"]) == 0
+    Path("link.csv").symlink_to("a.csv")
+    Path("b.csv").write_text("file\n" + "".join(f"{i}.png\n" for i in range(15)))
+    Path("at.json").write_text(json.dumps(list(range(15))))
+    assert invoke(["select", "a.npz", "--top", "3", "--out", "s.json"]) == 0
+    before = {path.name: path.read_bytes() for path in here.iterdir()}
+    result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 2
+    assert "an input of this command" in result.stderr
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == before
+
+
+def test_a_replay_may_write_what_was_selected_once_more(world: Path) -> None:
+    out = world / "place" / "s.json"
+    assert invoke(["select", str(world / "estimates.npz"), "--top", "3", "--out", str(out)]) == 0
+    before = out.read_bytes()
+    out.unlink()
+    assert invoke(["select", "--replay", f"{out}.manifest.json", "--out", str(out)]) == 0
+    assert out.read_bytes() == before

@@ -104,7 +104,9 @@ def align(
     memtools align --reference cifar-100-binary --out keys.npz makes the keys for a join by pixels.
     """
     from memtools.errors import ConfigError
+    from memtools.outputs import require_not_input
 
+    require_not_input(out, what, to, labels, index, reference)
     known = read_reference(reference, split)
     if what is None:
         if known is None or out is None:

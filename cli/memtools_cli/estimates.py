@@ -131,7 +131,9 @@ def export(
     from memtools.estimates.model import Estimates
     from memtools.estimates.pairs import HighInfluencePairs
     from memtools.estimates.tables import write_pairs, write_scores
+    from memtools.outputs import require_not_input
 
+    require_not_input(out, what, index)
     loaded = open_numbers(
         what,
         cache=to,
@@ -191,7 +193,9 @@ def pairs(
     from memtools.errors import ConfigError
     from memtools.estimates.scores import Scores
     from memtools.estimates.tables import pair_columns, rows, write_pairs
+    from memtools.outputs import require_not_input
 
+    require_not_input(out, what)
     if engine and not cross_class:
         raise ConfigError(
             "--engine is for --cross-class", hint="say --cross-class, or leave it out"

@@ -103,6 +103,7 @@ def select(
     from memtools.alignment import selection as kinds
     from memtools.errors import ConfigError
     from memtools.estimates.position_files import read_positions
+    from memtools.outputs import require_not_input
 
     wanted: list[Criterion] = [
         *([kinds.top(top)] if top else []),
@@ -141,6 +142,9 @@ def select(
             "say what to select, and where to write it",
             hint="memtools select cifar100 --top 3000 --out forget.json",
         )
+    require_not_input(
+        out, replay, *(asked[name] for name in ("what", "within", "to", "labels", "index"))
+    )
     shared = {"cache": cache, "registry": registry, "mirror": mirror, "names": names}
     loaded = _load(asked, shared)
     inputs = _digests(loaded.about.source, asked)
