@@ -72,7 +72,7 @@ def test_what_cannot_be_compared_is_refused():
         ),
         (scores(values, "typical", dataset=""), "that of the second is not recorded"),
         (scores(values, "typical", "tfds"), "order 'official', the other in 'tfds'"),
-        (scores(values, "typical", ""), "the other in 'not recorded'"),
+        (scores(values, "typical", ""), "that of the second is not recorded"),
         (scores(values, "typical", labels=np.arange(10) % 3), "labels disagree"),
         (scores(values[:9], "typical"), "one has 10 values, the other 9"),
         (scores(np.arange(11.0), "typical"), "one has 10 values, the other 11"),
@@ -82,7 +82,9 @@ def test_what_cannot_be_compared_is_refused():
             compare(mine, other)
         with pytest.raises(AlignmentError):
             compare(other, mine)
-    with pytest.raises(AlignmentError, match="in the order 'file', the other in 'file'"):
+    with pytest.raises(
+        AlignmentError, match="the order of both is 'file': each follows an order of its own"
+    ):
         compare(scores(values, "typical", "file"), scores(values, "typical", "file"))
     with pytest.raises(ConfigError, match="is not recorded: is a high score typical or atypical"):
         compare(scores(values, "typical"), scores(values, "good"))

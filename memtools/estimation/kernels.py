@@ -9,6 +9,7 @@ of sums stays in the cache until it is used. Every kernel lets other threads run
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numba
@@ -20,7 +21,13 @@ from numba.extending import intrinsic
 ROWS, COLUMNS = 64, 256  # of a tile of sums: 64 kB, for the second-level cache
 EDGE = 1e-9  # what is this near to a bar is compared again, exactly
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+def _compiled(function: Any) -> Any:
+    """Return a function as numba compiles it, kept on disk for the next process where it can be."""
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    with contextlib.suppress(RuntimeError):  # no directory can be written to, as in a container
+        compiled.enable_caching()
+    return compiled
 
 
 def _popcount(_typing: Any, word: Any) -> Any:  # noqa: ARG001

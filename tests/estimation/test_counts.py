@@ -10,7 +10,7 @@ from worlds_of_runs import packed, random_bits, stored
 from memtools.estimation import counts
 from memtools.estimation.bits import RunBits
 
-pytest.importorskip("numba")
+numba = pytest.importorskip("numba")
 SIZES = [(1, 1, 1), (63, 5, 3), (64, 65, 257), (65, 300, 40), (513, 70, 300), (576, 2100, 260)]
 
 
@@ -74,3 +74,13 @@ def test_without_numba_the_estimates_are_the_same_bytes(tmp_path):
     command = [sys.executable, "-c", WITHOUT_NUMBA, str(store.root), str(tmp_path / "without.npz")]
     subprocess.run(command, check=True)
     assert (tmp_path / "with.npz").read_bytes() == (tmp_path / "without.npz").read_bytes()
+
+
+def test_kernels_compile_where_no_directory_for_their_cache_can_be_written_to():
+    from memtools.estimation import kernels
+
+    namespace = {}
+    exec("def add(a, b):\n    return a + b", namespace)  # numba has no place for what has no file
+    with pytest.raises(RuntimeError, match="no locator"):
+        numba.njit(cache=True)(namespace["add"])
+    assert kernels._compiled(namespace["add"])(1, 2) == 3
