@@ -1,6 +1,7 @@
 """What a disk says, in words: its errors, its room, sizes.
 
 with disk_errors(path): ...               # an OSError becomes a DiskError of two lines
+with if_supported(): os.fsync(directory)  # some file systems cannot
 require_free(directory, n_bytes, "cifar100.npz")
 human_size(285_000_000)                   # "285.0 MB"
 """
@@ -33,6 +34,19 @@ _DISK_WORDS = {
     errno.ELOOP: ("a symbolic link stands where a file of memtools goes", "remove the link"),
     errno.EIO: ("the disk reports a read or write error", "check the disk; do not trust this copy"),
 }
+
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""The errors by which file systems (network, FUSE, exFAT) refuse what they do not have."""
+
+
+@contextlib.contextmanager
+def if_supported(*more: int) -> Iterator[None]:
+    """Do without what the file system does not have: ignore UNSUPPORTED, and `more` of errno."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNSUPPORTED | {*more}:
+            raise
 
 
 @contextlib.contextmanager

@@ -1,18 +1,18 @@
-"""Files and directories that appear whole or not at all.
+"""Files that appear whole or not at all.
 
     write_atomically(path, data)              # beside it, fsync, rename, fsync of the directory
     with appearing(path) as file: ...         # the same for what is written piece by piece
-    with appearing_directory(path) as root: ...                    # and for many files at once
     with appearing_with_note(path, note, content) as file: ...     # and for a file and its note
 
 A rename alone is not enough: after a power cut it can leave an empty file under
 the final name. The order everywhere is fsync(file), rename, fsync(directory).
+For many files at once: memtools.directories.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import errno
 import os
 import re
 import shutil
@@ -26,26 +26,28 @@ from memtools.digests import CHUNK as CHUNK
 from memtools.digests import Hash as Hash
 from memtools.digests import digest_file as digest_file
 from memtools.digests import new_hash as new_hash
+from memtools.disks import UNSUPPORTED, if_supported
 from memtools.disks import disk_errors as disk_errors
 from memtools.disks import human_size as human_size
 from memtools.disks import require_free as require_free
-from memtools.errors import DiskError
 from memtools.locks import locked as locked
 from memtools.outputs import output_file
 from memtools.outputs import require_outside_store as require_outside_store
-from memtools.temporary_files import create, orphans, shortened, temporary_name
-
-log = logging.getLogger("memtools")
+from memtools.temporary_files import create, lock_name, orphans, temporary_name
 
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _MAX_NAME = 200  # bytes; a disk takes 255, and the temporary names are longer
+_NO_LINKS = UNSUPPORTED | {errno.EPERM, errno.EMLINK, errno.EXDEV}
+_ENTRIES = 100  # of a directory that are looked at for each file written to it
+_unlisted: dict[Path, int] = {}  # files to write to a directory before it is looked at again
 
 
 def fsync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
+    """Make the names in a directory durable, where the file system has a way to."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with if_supported():
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -53,6 +55,26 @@ def fsync_directory(directory: Path) -> None:
 def publish(temporary: Path, final: Path) -> None:
     """Give a whole, fsynced file its final name, durably."""
     os.replace(temporary, final)
+    fsync_directory(final.parent)
+
+
+def publish_once(temporary: Path, final: Path) -> None:
+    """Give a whole, fsynced file its final name, durably; FileExistsError if the name is taken.
+
+    A link fails where a rename would replace. Some file systems have none (exFAT, SMB, several
+    under FUSE), and directories none anywhere: then the name is looked at, under a lock.
+    """
+    try:
+        os.link(temporary, final, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with locked(lock_name(final), wait=True, waiting=lambda: None):
+            if os.path.lexists(final):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from None
+            os.rename(temporary, final)
+    else:
+        temporary.unlink()
     fsync_directory(final.parent)
 
 
@@ -78,7 +100,7 @@ def appearing(path: Path, *, once: bool = False, ours: bool = False) -> Iterator
     target = path if ours else output_file(path)
     permissions = _permissions(target)  # raises for a name too long before anything is written
     if not once:  # a directory of records is long, and whoever drives the store clears it
-        remove_orphans(target.parent)
+        _remove_orphans_now_and_then(target.parent)
     temporary, descriptor = create(target)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -86,12 +108,7 @@ def appearing(path: Path, *, once: bool = False, ours: bool = False) -> Iterator
             file.flush()
             _set_permissions(descriptor, permissions)
             os.fsync(descriptor)
-        if once:
-            os.link(temporary, target)  # fails where a rename would replace
-            temporary.unlink()
-            fsync_directory(target.parent)
-        else:
-            publish(temporary, target)
+        (publish_once if once else publish)(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -109,15 +126,29 @@ def _permissions(path: Path) -> int | None:
 def _set_permissions(descriptor: int, permissions: int | None) -> None:
     """Give a new file the permissions of the one that it replaces, where a disk has any."""
     if permissions not in (None, os.fstat(descriptor).st_mode & 0o777):
-        with contextlib.suppress(PermissionError):
+        with if_supported(errno.EPERM):
             os.fchmod(descriptor, permissions)
 
 
 def remove_orphans(directory: Path) -> None:
     """Remove the temporary files of dead processes from a directory, as far as that is allowed."""
-    with contextlib.suppress(OSError):  # it is not ours to write to, or not there: that is said
+    with contextlib.suppress(OSError):  # it is not ours to read, or not there: that is said
         for path in orphans(directory):  # where the file itself is written
-            _remove(path)
+            with contextlib.suppress(OSError):  # another user's, in a directory like /tmp
+                _remove(path)
+
+
+def _remove_orphans_now_and_then(directory: Path) -> None:
+    """Remove orphans before a file is written; one listing of a long directory serves many files.
+
+    Otherwise the time to write n files, one after the other, would grow with the square of n.
+    """
+    if (left := _unlisted.get(directory, 0)) > 0:
+        _unlisted[directory] = left - 1
+        return
+    remove_orphans(directory)
+    with contextlib.suppress(OSError):
+        _unlisted[directory] = len(list(directory.iterdir())) // _ENTRIES
 
 
 def _remove(path: Path) -> None:
@@ -157,80 +188,8 @@ def appearing_with_note(path: Path, note: Path, content: bytes) -> Iterator[Bina
         for each in (beside, file):  # on a full disk both old ones stay
             each.flush()
             os.fsync(each.fileno())
-        publishing.enter_context(locked(_lock_of(path), wait=True, waiting=lambda: None))
+        publishing.enter_context(locked(lock_name(path), wait=True, waiting=lambda: None))
         note.unlink(missing_ok=True)
-
-
-def _lock_of(path: Path) -> Path:
-    """Return the lock of those who publish `path`; `.X.lock` may be a user's own."""
-    return path.with_name(f".{shortened(path.name)}.memtools.lock")
-
-
-@contextlib.contextmanager
-def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
-    """Yield a directory to write into, which appears under `path` when it is whole, or not at all.
-
-    A link to a directory is followed, and a note says so. What dead writers of this directory
-    have left beside it is removed, and what one was replacing is restored.
-
-    Args:
-        path: The final name.
-        over: Replace whatever directory is there.
-
-    Raises:
-        DiskError: The path is there and is not an empty directory, or is where the process works.
-        BusyError: Another process is making it.
-    """
-    require_outside_store(path)
-    target = Path(os.path.realpath(path))  # `.` has no name to appear under
-    if path.is_symlink():
-        log.warning("%s is a symbolic link; writing to %s", path, target)
-        require_outside_store(target)
-    with disk_errors(target):
-        if target == Path.cwd():
-            raise DiskError(f"{target} is the directory you are in", hint="name a new one in it")
-        target.parent.mkdir(parents=True, exist_ok=True)
-    with locked(_lock_of(target), wait=False, waiting=lambda: None), disk_errors(target):
-        _restore(target)
-        if not over:
-            require_empty(target)
-        temporary, old = temporary_name(target), temporary_name(target, "old")
-        temporary.mkdir()
-        try:
-            yield temporary
-            for directory, _, names in os.walk(temporary):
-                for name in names:
-                    with open(f"{directory}/{name}", "rb") as file:  # noqa: PTH123  # thousands
-                        os.fsync(file.fileno())
-            if over and target.exists():
-                os.replace(target, old)
-            publish(temporary, target)
-        finally:
-            _clear(target, temporary, old)
-
-
-def _restore(path: Path) -> None:
-    """Put a directory back that a killed process was replacing, and remove what it left."""
-    for old in orphans(path.parent, kind="old", of=path):
-        _clear(path, old=old)
-    for temporary in orphans(path.parent, of=path):
-        _clear(path, temporary)
-
-
-def _clear(path: Path, temporary: Path | None = None, old: Path | None = None) -> None:
-    """Restore the previous directory if nothing has replaced it, then delete the temporary ones."""
-    if old is not None and old.exists() and not path.exists():
-        os.replace(old, path)
-    for leftover in filter(None, (temporary, old)):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def require_empty(path: Path) -> None:
-    """Raise DiskError unless `path` is free: nothing, or an empty directory."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise DiskError(
-            f"{path} is there, and not empty", hint="choose another directory, or remove that one"
-        )
 
 
 def write_atomically(path: Path, data: bytes, *, ours: bool = False) -> None:
@@ -240,7 +199,7 @@ def write_atomically(path: Path, data: bytes, *, ours: bool = False) -> None:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether every disk takes this for the name of one file, and no shell for anything else."""
+    """Return whether every disk takes this for a file's name, and no shell for anything else."""
     return bool(
         name
         and name[0] not in ".-~"
@@ -253,7 +212,7 @@ def is_plain_name(name: str) -> bool:
 
 
 def first_clash(names: Iterable[str]) -> str | None:
-    """Words for the first name that an earlier one equals, letter case aside; None if none does."""
+    """Describe the first name that an earlier one equals, letter case aside; None if none does."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.get(_folded(name))
@@ -266,5 +225,5 @@ def first_clash(names: Iterable[str]) -> str | None:
 
 
 def _folded(name: str) -> str:
-    """As a disk that folds letter case and composes accents would have it."""
+    """Return a name as a disk that folds letter case and composes accents would have it."""
     return unicodedata.normalize("NFC", name.casefold())

@@ -166,13 +166,14 @@ class _Gangs:
         """Return what the first member finds, or any raises; RayActorError if one dies."""
         pending, end = list(working), time.monotonic() + (self.limit or float("inf"))
         while not self.over.is_set():
-            if time.monotonic() > end:
-                return Lost(over_limit(self.limit or 0))  # frozen or not: Ray kills the members
+            late = time.monotonic() > end
             done, pending = self.ray.wait(pending, num_returns=1, timeout=0.2)
             for reference in done:
                 found = self.ray.get(reference)
                 if reference == working[0] or found is not None:
                     return found
+            if late:
+                return Lost(over_limit(self.limit or 0))  # frozen or not: Ray kills the members
         return None
 
     def _member(self, group: Any, number: int) -> Any:

@@ -1,6 +1,7 @@
 """Locks between processes.
 
 with locked(path, wait=False, waiting=...): ...       # BusyError if another process holds it
+is_locked(path)                                       # for those who only look
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from memtools.disks import disk_errors
+from memtools.disks import UNSUPPORTED, disk_errors
 from memtools.errors import BusyError, DiskError
 
 
@@ -38,6 +39,26 @@ def locked(path: Path, *, wait: bool, waiting: Callable[[], object]) -> Iterator
                 path.unlink(missing_ok=True)
         finally:
             os.close(descriptor)  # this releases the lock
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock; writes nothing, and works on a read-only disk.
+
+    The lock is shared for an instant, so that others who look are not in the way.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # it is not there, or not a lock of ours
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # the file system knows no locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _lock(path: Path, *, wait: bool, waiting: Callable[[], object]) -> int:
@@ -81,7 +102,7 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+        if error.errno not in UNSUPPORTED | {errno.ENOLCK}:
             raise
     return True
 

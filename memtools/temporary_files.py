@@ -11,6 +11,7 @@ what a killed process has left can be told from what a live one is writing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -38,13 +39,32 @@ def nobody() -> str:
 def host() -> str:
     """Return this machine and its table of processes, as 8 hex digits.
 
-    Containers may share a host name and a directory, but not the meaning of a process id.
+    Machines may share a name and a directory, and so may containers, but not the meaning of a
+    process id. The first table of every machine has the same number.
     """
+    facts = f"{socket.gethostname()}{_machine()}{_process_table()}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
+def _process_table() -> str:
+    """Return which table of processes this one is in (Linux); "" where the system does not tell."""
     try:
-        table = str(Path("/proc/self/ns/pid").readlink())
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
-        table = ""
-    return hashlib.sha256(f"{socket.gethostname()}{table}".encode()).hexdigest()[:8]
+        return ""
+
+
+@functools.cache
+def _machine() -> str:
+    """Return what tells this machine from others of its name; "" where the system does not.
+
+    The first lasts until it is installed anew, the second, in containers, until it is started anew.
+    """
+    for path in map(Path, ("/etc/machine-id", "/proc/sys/kernel/random/boot_id")):
+        with contextlib.suppress(OSError):
+            if identity := path.read_text(errors="replace").strip():
+                return identity
+    return ""
 
 
 def started(pid: int) -> str:
@@ -78,12 +98,18 @@ def is_dead(owner: str) -> bool:
         return True
     except PermissionError:  # it lives, and is another user's
         return False
-    return started(int(parts["pid"])) != parts["started"]
+    times = {started(int(parts["pid"])), parts["started"]}
+    return len(times) > 1 and "0" not in times  # "0" tells nothing: that file could not be opened
 
 
 def temporary_name(path: Path, kind: str = "tmp") -> Path:
     """Return a new name beside `path` for its unfinished (`tmp`) or former (`old`) content."""
     return path.with_name(f".{shortened(path.name)}.{new_owner()}.{kind}")
+
+
+def lock_name(path: Path) -> Path:
+    """Return the lock of the processes that publish `path`; `.X.lock` may be a user's own."""
+    return path.with_name(f".{shortened(path.name)}.memtools.lock")
 
 
 def is_temporary(name: str) -> bool:
@@ -118,16 +144,17 @@ def orphans(directory: Path, *, kind: str = "tmp", of: Path | None = None) -> li
     if not directory.exists():
         return []
     found = []
-    for entry in os.scandir(directory):
-        if not (entry.name.startswith(prefix) and entry.name.endswith(kind)):
-            continue
-        parts = _TEMPORARY.fullmatch(entry.name)
-        if parts is None or parts["kind"] != kind or entry.is_symlink():
-            continue
-        if of is not None and entry.name != f"{prefix}{parts['owner']}.{kind}":
-            continue
-        if (entry.is_file() or entry.is_dir()) and is_dead(parts["owner"]):
-            found.append(directory / entry.name)
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if not (entry.name.startswith(prefix) and entry.name.endswith(kind)):
+                continue
+            parts = _TEMPORARY.fullmatch(entry.name)
+            if parts is None or parts["kind"] != kind or entry.is_symlink():
+                continue
+            if of is not None and entry.name != f"{prefix}{parts['owner']}.{kind}":
+                continue
+            if (entry.is_file() or entry.is_dir()) and is_dead(parts["owner"]):
+                found.append(directory / entry.name)
     return found
 
 

@@ -13,7 +13,7 @@ import time
 import pytest
 from processes import group, lives, run, wait_for
 
-from memtools import engines
+from memtools import workers
 from memtools.engines import Lost, outcomes, spread
 from memtools.errors import MemtoolsError, NetworkError, RecordError
 
@@ -182,7 +182,7 @@ def freeze_at_three(n):
 
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_a_worker_that_is_frozen_is_killed_by_the_driver(n_workers, monkeypatch):
-    monkeypatch.setattr(engines, "GRACE", 1.0)
+    monkeypatch.setattr(workers, "GRACE", 1.0)
     found = dict(outcomes(freeze_at_three, range(6), n_workers=n_workers, limit=0.5))
     assert [n for n, each in found.items() if isinstance(each, Lost)] == [3]
     assert "not done within its limit of 0.5 seconds" in str(found[3].error)

@@ -1,9 +1,11 @@
 """Digests, publication in the right order, words for disks, locks."""
 
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import textwrap
@@ -14,11 +16,11 @@ import pytest
 from worlds import git_blob, noise
 
 from memtools import files, locks
+from memtools.directories import appearing_directory
 from memtools.errors import BusyError, DiskError
 from memtools.files import (
     CHUNK,
     appearing,
-    appearing_directory,
     appearing_with_note,
     digest_file,
     disk_errors,
@@ -30,7 +32,7 @@ from memtools.files import (
     scratch_directory,
     write_atomically,
 )
-from memtools.temporary_files import create, host, temporary_name
+from memtools.temporary_files import create, host
 
 
 def nothing():
@@ -193,6 +195,117 @@ def test_a_failed_fsync_leaves_the_old_content_under_the_name(tmp_path, monkeypa
     with pytest.raises(OSError, match="lost"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+# ---- file systems that have less than others
+
+
+@pytest.fixture(params=[errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV])
+def without_links(request, monkeypatch):
+    """A disk without hard links, as exFAT, SMB and several under FUSE are."""
+
+    def link(*_, **__):
+        raise OSError(request.param, "no links here")
+
+    monkeypatch.setattr(os, "link", link)
+
+
+def test_a_file_appears_once_on_a_disk_without_links_and_is_never_replaced(tmp_path, without_links):
+    path = tmp_path / "record"
+    with appearing(path, once=True) as file:
+        file.write(b"first")
+    with pytest.raises(FileExistsError), appearing(path, once=True) as file:
+        file.write(b"second")
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_many_writers_of_one_record_one_wins_on_a_disk_without_links(tmp_path, without_links):
+    ready, won = threading.Barrier(8), []
+
+    def attempt(n):
+        ready.wait()
+        try:
+            with appearing(tmp_path / "a", once=True) as file:
+                file.write(b"%d" % n)
+        except FileExistsError:
+            return
+        won.append(n)
+
+    threads = [threading.Thread(target=attempt, args=(n,)) for n in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert [b"%d" % n for n in won] == [(tmp_path / "a").read_bytes()]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EIO])
+def test_a_disk_that_cannot_fsync_directories_will_do_and_one_that_fails_will_not(
+    tmp_path, monkeypatch, number
+):
+    fsync = os.fsync
+
+    def fail(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, "not here")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    failure = pytest.raises(OSError, match="not here")
+    with failure if number == errno.EIO else contextlib.nullcontext():
+        write_atomically(tmp_path / "a", b"content")
+    assert (tmp_path / "a").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_permissions_will_do(tmp_path, monkeypatch, number):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+
+    def fchmod(descriptor, mode):
+        raise OSError(number, "no permissions here")
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+# ---- many files in one directory
+
+
+def test_the_cost_of_a_write_does_not_grow_with_the_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(files, "_ENTRIES", 5)
+    n_listed, orphans = [], files.orphans
+
+    def count(directory):
+        n_listed.append(len(list(directory.iterdir())))
+        return orphans(directory)
+
+    monkeypatch.setattr(files, "orphans", count)
+    for n in range(300):
+        write_atomically(tmp_path / str(n), b"")
+    assert sum(n_listed) < 300 * 10  # and not 300 * 150
+    assert n_listed[-1] > 200
+
+
+def test_an_orphan_that_may_not_be_removed_is_no_hindrance_for_the_others(tmp_path, monkeypatch):
+    for name in "abc":
+        orphan(tmp_path / name).touch()
+    unlink, refused = Path.unlink, []
+
+    def refuse_first(path, **options):
+        if not refused or path in refused:
+            refused.append(path)
+            raise PermissionError(errno.EPERM, "another user's, in a sticky directory")
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse_first)
+    files.remove_orphans(tmp_path)
+    assert list(tmp_path.iterdir()) == refused
 
 
 # ---- hostile ground
@@ -563,6 +676,30 @@ def test_who_waits_is_told_so_once_and_gets_the_lock_when_it_is_free(tmp_path, h
     assert not (tmp_path / "lock").exists()
 
 
+def test_whoever_looks_at_a_lock_sees_its_holder_and_changes_nothing(tmp_path, holder):
+    lock = tmp_path / "lock"
+    assert locks.is_locked(lock)
+    holder.kill()
+    holder.wait()
+    before = lock.lstat()
+    assert not locks.is_locked(lock)
+    assert lock.lstat() == before  # a reading command may not even remove it
+    lock.unlink()
+    lock.symlink_to(tmp_path / "missing")
+    assert not locks.is_locked(lock)
+    lock.unlink()
+    assert not locks.is_locked(lock)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_those_who_look_at_a_lock_do_not_take_each_other_for_its_holder(tmp_path):
+    lock = tmp_path / "lock"
+    lock.touch()
+    with lock.open() as other:
+        locks.fcntl.flock(other, locks.fcntl.LOCK_SH)
+        assert not locks.is_locked(lock)
+
+
 def test_a_lock_of_a_killed_process_holds_nobody_up(tmp_path, holder):
     holder.kill()
     holder.wait()
@@ -684,143 +821,3 @@ def test_sizes_are_written_in_decimal_units(n_bytes, words):
 
 def test_chunks_are_small_beside_the_memory_allowed():
     assert 64 << 10 <= files.CHUNK <= 8 << 20
-
-
-# ---- directories
-
-
-def test_a_directory_appears_when_it_is_whole_and_not_before(tmp_path):
-    final = tmp_path / "deep" / "final"
-    with appearing_directory(final) as root:
-        (root / "inside").mkdir()
-        (root / "inside" / "file").write_text("whole")
-        assert not final.exists()
-    assert (final / "inside" / "file").read_text() == "whole"
-    assert list(final.parent.iterdir()) == [final]
-
-
-def test_an_error_leaves_no_directory_and_what_a_killed_process_left_is_no_hindrance(tmp_path):
-    final = tmp_path / "final"
-    left = orphan(final)
-    left.mkdir()
-    (left / "half").write_text("done")
-    with pytest.raises(RuntimeError), appearing_directory(final) as root:
-        assert list(root.iterdir()) == []
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_two_processes_do_not_make_one_directory_together(tmp_path):
-    final = tmp_path / "final"
-    with appearing_directory(final) as root:
-        (root / "mine").touch()
-        with pytest.raises(BusyError), appearing_directory(final):
-            raise AssertionError
-    assert [path.name for path in final.iterdir()] == ["mine"]
-
-
-def test_one_that_goes_over_another_does_so_when_it_is_whole_and_not_before(tmp_path):
-    final = tmp_path / "final"
-    final.mkdir()
-    (final / "old").touch()
-    with pytest.raises(RuntimeError), appearing_directory(final, over=True):
-        raise RuntimeError
-    assert [path.name for path in final.iterdir()] == ["old"]
-    left = orphan(final, "old")  # of one that was killed between the two
-    left.mkdir()
-    with appearing_directory(final, over=True) as root:
-        (root / "new").touch()
-        assert (final / "old").exists()
-    assert [path.name for path in final.iterdir()] == ["new"]
-    assert list(tmp_path.iterdir()) == [final]
-
-
-def test_killed_or_interrupted_between_the_two_there_is_still_what_was_there(tmp_path, monkeypatch):
-    final = tmp_path / "final"
-    final.mkdir()
-    (final / "old").touch()
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as during:
-        during.setattr(files, "publish", interrupt)
-        with pytest.raises(KeyboardInterrupt), appearing_directory(final, over=True):
-            pass
-    assert [path.name for path in final.iterdir()] == ["old"]
-    final.rename(orphan(final, "old"))  # as a kill leaves it
-    with pytest.raises(RuntimeError), appearing_directory(final, over=True):
-        raise RuntimeError
-    assert [path.name for path in final.iterdir()] == ["old"]
-    assert list(tmp_path.iterdir()) == [final]
-
-
-def test_a_link_to_an_empty_directory_will_do_and_where_one_stands_will_not(tmp_path, monkeypatch):
-    (tmp_path / "there").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "there")
-    with appearing_directory(tmp_path / "link") as root:
-        (root / "file").touch()
-    assert (tmp_path / "there" / "file").exists()
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    with (
-        pytest.raises(DiskError, match="is the directory you are in"),
-        appearing_directory(Path()),
-    ):
-        raise AssertionError
-
-
-def test_an_empty_directory_is_free_and_anything_else_is_not(tmp_path):
-    (tmp_path / "empty").mkdir()
-    with appearing_directory(tmp_path / "empty") as root:
-        (root / "file").touch()
-    for taken in (tmp_path / "empty", tmp_path / "empty" / "file"):
-        with pytest.raises(DiskError, match="not empty"), appearing_directory(taken):
-            raise AssertionError
-
-
-def test_directories_of_the_user_whose_names_look_temporary_survive(tmp_path):
-    names = [".final.tmp", ".final.old", ".final.lock", "final.tmp"]
-    for name in names:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "mine").touch()
-    for _ in range(2):
-        with appearing_directory(tmp_path / "final", over=True):
-            pass
-    assert {path.name for path in tmp_path.iterdir()} == {*names, "final"}
-    assert all((tmp_path / name / "mine").exists() for name in names)
-
-
-def test_what_a_live_process_writes_beside_a_directory_is_left_alone(tmp_path):
-    final = tmp_path / "final"
-    others = [temporary_name(final), temporary_name(final, "old")]
-    for other in others:
-        other.mkdir()
-    with appearing_directory(final):
-        pass
-    assert set(tmp_path.iterdir()) == {final, *others}
-
-
-KILLED_OVER = """
-    import os, signal, sys
-    from pathlib import Path
-    from memtools import files, locks
-    def die(*arguments):
-        os.kill(os.getpid(), signal.SIGKILL)
-    files.publish = die
-    with files.appearing_directory(Path(sys.argv[1]), over=True) as root:
-        (root / "new").touch()
-"""
-
-
-def test_killed_while_it_replaces_a_directory_the_next_writer_finds_the_old_one(tmp_path):
-    final = tmp_path / "final"
-    final.mkdir()
-    (final / "old").touch()
-    command = [sys.executable, "-c", textwrap.dedent(KILLED_OVER), str(final)]
-    assert subprocess.run(command).returncode == -9
-    assert not final.exists()  # the instant between two renames
-    with pytest.raises(DiskError, match="not empty"), appearing_directory(final):
-        raise AssertionError
-    assert [path.name for path in final.iterdir()] == ["old"]
-    assert list(tmp_path.iterdir()) == [final]

@@ -347,3 +347,8 @@ def test_a_state_half_written_by_the_dead_is_left_over(names, process):
     orphan = owned_by(names, f"{temporary_files.host()}-{process.pid}-1-beef.json.tmp")
     orphan.write_bytes(b"half")
     assert names.leftovers() == [orphan]
+
+
+def test_an_owner_that_finishes_while_it_is_watched_is_no_error(names, monkeypatch):
+    monkeypatch.setattr(module.Path, "exists", lambda path: True)  # it was there a moment ago
+    assert module._pulse(owned_by(names, FOREIGN)) == ()

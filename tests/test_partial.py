@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from worlds import git_blob, noise
 
 from memtools.errors import BusyError, DiskError
+from memtools.temporary_files import nobody
 from memtools.transfer import chain
 from memtools.transfer import partial as module
 from memtools.transfer.joint import StoppedError
@@ -561,3 +562,21 @@ def test_an_error_while_taking_over_leaves_everything_as_it_was(target, monkeypa
         pass
     assert here(target) == {"thing.npz.part", "thing.npz.part.json"}
     assert Names(target).part.read_bytes() == A
+
+
+def test_a_leftover_that_may_not_be_removed_does_not_spoil_a_publication(target, monkeypatch):
+    other = target.with_name(f".b.csv.{nobody()}.tmp")
+    other.touch()
+    unlink = module.Path.unlink
+
+    def refuse(path, **options):
+        if path == other:
+            raise PermissionError(errno.EPERM, "another user's, in a sticky directory")
+        unlink(path, **options)
+
+    monkeypatch.setattr(module.Path, "unlink", refuse)
+    piece = Piece("a", len(A))
+    with Partial(target, [piece], identity="x") as partial:
+        put(partial, piece, A)
+        partial.publish()
+    assert target.read_bytes() == A and here(target) == {target.name, other.name}

@@ -61,6 +61,33 @@ def test_containers_that_share_a_host_name_are_different_hosts(monkeypatch):
         assert module.host() != here
 
 
+def test_machines_of_one_name_are_different_hosts(monkeypatch):
+    here = module.host()
+    monkeypatch.setattr(module, "_machine", lambda: "another machine-id")
+    assert module.host() != here  # the first table of processes has one number on all of them
+
+
+def test_a_machine_without_an_id_has_that_of_its_boot(monkeypatch):
+    here, read_text = module._machine.__wrapped__(), module.Path.read_text
+
+    def empty(path, **options):
+        if str(path) == "/etc/machine-id":
+            return "\n"
+        return read_text(path, **options)
+
+    monkeypatch.setattr(module.Path, "read_text", empty)
+    if sys.platform == "linux":
+        assert module._machine.__wrapped__() not in ("", here)
+
+
+def test_a_process_of_which_the_system_does_not_tell_its_beginning_is_not_dead(monkeypatch):
+    """As where a process has no descriptors left to open /proc with."""
+    owner, unknown = new_owner(), f"{module.host()}-{os.getpid()}-0-beef"
+    assert not is_dead(owner) and not is_dead(unknown)
+    monkeypatch.setattr(module, "started", lambda pid: "0")
+    assert not is_dead(owner)
+
+
 def test_a_temporary_file_has_another_name_each_time(tmp_path):
     names = {temporary_name(tmp_path / "a.csv") for _ in range(100)}
     assert len(names) == 100

@@ -166,7 +166,7 @@ def reorder(
     from memtools.errors import ConfigError
     from memtools.files import first_clash
     from memtools.runs.ordering import reorder as reordered
-    from memtools.runs.store import open_stores
+    from memtools.runs.stores import open_stores
 
     opened = open_stores(stores)
     if clash := first_clash(store.root.name for store in opened):

@@ -252,7 +252,7 @@ def _pairs_of_runs(
     root: Path, min_mem: float, min_infl: float, cross_class: bool, engine: Engine | None
 ) -> HighInfluencePairs:
     from memtools.estimation import estimator, pair_scan
-    from memtools.runs.store import open_stores
+    from memtools.runs.stores import open_stores
 
     stores = open_stores([root])
     if cross_class:

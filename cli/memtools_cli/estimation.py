@@ -55,7 +55,7 @@ def estimate(
     from memtools.errors import ConfigError
     from memtools.estimates.about import require_npz
     from memtools.estimation import estimator, means
-    from memtools.runs.store import open_stores
+    from memtools.runs.stores import open_stores
 
     require_npz(out)  # before an hour of work, not after it
     stores = open_stores(directories)

@@ -126,7 +126,7 @@ def _add_report(
     from memtools.artifacts.loader import about
     from memtools.artifacts.manifest import parse_registry
     from memtools.report.page import write_report
-    from memtools.runs.store import open_stores
+    from memtools.runs.stores import open_stores
 
     text = registry.read_text("utf-8")
     [artifact] = parse_registry(text, where=str(registry), base="").artifacts.values()

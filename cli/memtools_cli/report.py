@@ -73,7 +73,7 @@ def report(
     one folder for each class; or such folders in train and val.
     """
     from memtools.files import human_size
-    from memtools.runs.store import open_stores
+    from memtools.runs.stores import open_stores
     from memtools_cli.extras import needing, require_for_images
 
     with needing("report"):

@@ -32,7 +32,8 @@ from memtools.estimation.run_checks import examples_of as examples_of
 from memtools.estimation.run_checks import one_sweep as one_sweep
 from memtools.estimation.run_checks import unique_runs as unique_runs
 from memtools.estimation.statistics import Statistics
-from memtools.runs.store import RunStore, Stores, Sweep, open_stores
+from memtools.runs.store import RunStore, Sweep
+from memtools.runs.stores import Stores, open_stores
 
 DEFINITION = "by class; standard errors by Agresti & Caffo, 95 % intervals by Newcombe;"
 PAPER = "Feldman & Zhang 2020, arXiv:2008.03703"
@@ -58,7 +59,6 @@ def estimate(stores: Stores, *, converged: float = CONVERGED, strict: bool = Fal
         RecordError: The runs cannot be right (memtools.runs.plausibility).
         SweepError: With `strict`, a run has not converged.
     """
-    stores = open_stores(stores)
     stores = open_stores(stores)
     gate = Gate(stores, converged)
     sweep = stores[0].sweep

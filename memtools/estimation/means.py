@@ -25,7 +25,8 @@ from memtools.estimation.estimator import describe
 from memtools.estimation.run_checks import CONVERGED, Gate, unique_runs
 from memtools.estimation.statistics import Classes, classes_of
 from memtools.runs.record import RunRecord
-from memtools.runs.store import RunStore, Stores, open_stores
+from memtools.runs.store import RunStore
+from memtools.runs.stores import Stores, open_stores
 
 Quantity = Literal["probability", "margin"]
 _SQUARES = 2.0**20  # squares are rounded to multiples of its inverse, so that sums stay exact

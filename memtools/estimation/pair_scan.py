@@ -31,7 +31,7 @@ from memtools.estimation.estimator import describe, finish
 from memtools.estimation.run_checks import Gate, unique_runs
 from memtools.estimation.statistics import Statistics
 from memtools.progress import bars
-from memtools.runs.store import Stores, open_stores
+from memtools.runs.stores import Stores, open_stores
 
 ROWS = 8192  # training examples of one piece of work
 _ROOM = 1 << 16  # pairs of one piece of work, at first

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from memtools.arguments import StrPath, checked
+from memtools.directories import appearing_directory, require_empty
 from memtools.errors import ConfigError
 from memtools.estimates.model import Estimates
 from memtools.estimates.pairs import HighInfluencePairs
 from memtools.estimates.scores import Scores
 from memtools.extras import needing
-from memtools.files import appearing_directory, disk_errors, require_empty
+from memtools.files import disk_errors
 from memtools.report.choice import MAX_IMAGES, choose
 from memtools.report.documents import Document
 from memtools.report.images import open_images
@@ -35,7 +36,7 @@ from memtools.report.quality import quality_of
 from memtools.report.subject import subject_of
 from memtools.report.summary import facts_of, summary_of
 from memtools.report.thumbnails import Sheets
-from memtools.runs.store import Stores, open_stores
+from memtools.runs.stores import Stores, open_stores
 from memtools.wording import printable
 
 with needing("report"):

@@ -6,10 +6,9 @@ place = move_aside(root / "records" / "000017.npz", root / "quarantine")
 from __future__ import annotations
 
 import itertools
-import os
 from pathlib import Path
 
-from memtools.files import disk_errors, fsync_directory
+from memtools.files import disk_errors, fsync_directory, publish_once
 
 
 def move_aside(path: Path, directory: Path) -> Path:
@@ -18,18 +17,10 @@ def move_aside(path: Path, directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         for number in itertools.count():
             name = path.name if not number else f"{path.stem}.{number}{path.suffix}"
-            place = directory / name
-            if os.path.lexists(place):
-                continue
-            if path.is_dir() and not path.is_symlink():  # which cannot be linked
-                path.rename(place)
-                break
             try:
-                os.link(path, place, follow_symlinks=False)  # fails where a rename would replace
+                publish_once(path, directory / name)
             except FileExistsError:
                 continue
-            path.unlink()
-            break
-        fsync_directory(directory)
-        fsync_directory(path.parent)
-    return place
+            fsync_directory(path.parent)
+            return directory / name
+    raise AssertionError  # pragma: no cover - the loop has no other end

@@ -11,6 +11,7 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import itertools
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, overload
 
@@ -77,10 +78,12 @@ class RunIds(Sequence[int]):
         return itertools.chain.from_iterable(itertools.starmap(range, self.ranges))
 
     def __contains__(self, run_id: object) -> bool:
-        if not isinstance(run_id, int):
+        try:
+            number = operator.index(run_id)  # type: ignore[arg-type]  # NumPy's integers, too
+        except TypeError:
             return False
-        at = bisect.bisect_right(self.ranges, (run_id, MAX_RUNS)) - 1
-        return at >= 0 and run_id < self.ranges[at][1]
+        at = bisect.bisect_right(self.ranges, (number, MAX_RUNS)) - 1
+        return at >= 0 and number < self.ranges[at][1]
 
     @overload
     def __getitem__(self, at: int) -> int: ...

@@ -17,22 +17,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 from memtools.arguments import StrPath, checked, checked_class
-from memtools.documents import read_json
 from memtools.errors import BusyError, ConfigError, DiskError, RecordError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
-from memtools.files import disk_errors, write_atomically
+from memtools.files import disk_errors, locked, write_atomically
+from memtools.progress import bars
 from memtools.runs.example_checks import check_examples, check_same_examples
 from memtools.runs.examples_file import read_examples, write_examples
+from memtools.runs.failures import read_failures, remove_failure, write_failure
 from memtools.runs.plausibility import require_plausible_record
 from memtools.runs.quarantine import move_aside
 from memtools.runs.record import RunRecord, read, write
@@ -74,25 +74,34 @@ class RunStore:
         """
         root = Path(root)
         check_examples(examples, sweep.n_train, sweep.n_test, str(root))
-        if os.path.lexists(root / "sweep.toml"):
-            there = read_sweep(root / "sweep.toml")
-            if there != sweep:
-                raise ConfigError(
-                    f"{root} holds runs of another sweep: {there.difference(sweep)}",
-                    hint="choose another directory, or the configuration in its sweep.toml",
-                )
-            if not os.path.lexists(root / "examples.npz"):
-                _log.warning("%s was missing, and is written anew", root / "examples.npz")
-                write_examples(root / "examples.npz", examples)
-            store = cls.open(root)
-            store.require_examples(examples)
-            return store
         with disk_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(root / "sweep.toml"):
+            return cls._reopen(root, sweep, examples)
+        with locked(root / ".beginning", wait=True, waiting=lambda: None), disk_errors(root):
+            if os.path.lexists(root / "sweep.toml"):  # another process was faster
+                return cls._reopen(root, sweep, examples)
             for directory in ("records", "failed", "quarantine"):
-                (root / directory).mkdir(parents=True, exist_ok=True)
+                (root / directory).mkdir(exist_ok=True)
             write_examples(root / "examples.npz", examples)
             write_atomically(root / "sweep.toml", sweep.to_toml().encode(), ours=True)
         return cls.open(root)
+
+    @classmethod
+    def _reopen(cls, root: Path, sweep: Sweep, examples: ExampleIndex) -> Self:
+        """Return the store of a directory that has one, if it is that of a sweep and examples."""
+        there = read_sweep(root / "sweep.toml")
+        if there != sweep:
+            raise ConfigError(
+                f"{root} holds runs of another sweep: {there.difference(sweep)}",
+                hint="choose another directory, or the configuration in its sweep.toml",
+            )
+        if not os.path.lexists(root / "examples.npz"):
+            _log.warning("%s was missing, and is written anew", root / "examples.npz")
+            write_examples(root / "examples.npz", examples)
+        store = cls.open(root)
+        store.require_examples(examples)
+        return store
 
     @classmethod
     @checked('RunStore.open("runs")')
@@ -147,33 +156,15 @@ class RunStore:
                     f"{path} holds another result of run {run_id}",
                     hint="two drivers write to this store: stop one of them",
                 ) from None
-        note = self.root / "failed" / f"{run_id}.json"
-        with disk_errors(note):
-            note.unlink(missing_ok=True)
+        remove_failure(self.root / "failed", run_id)
 
     def fail(self, run_id: int, reason: str, **facts: Any) -> None:
         """Note that a run failed, and why; it counts nowhere."""
-        content = json.dumps({"run_id": run_id, "reason": reason, **facts}, indent=1)
-        path = self.root / "failed" / f"{run_id}.json"
-        with disk_errors(path):
-            write_atomically(path, content.encode(), ours=True)
+        write_failure(self.root / "failed", run_id, reason, **facts)
 
     def failures(self) -> dict[int, str]:
         """Return why each failed run failed; RecordError for a note that is damaged."""
-        with disk_errors(self.root / "failed"):
-            paths = sorted((self.root / "failed").glob("*.json"))
-        hint = "remove it: the run is trained again all the same"
-        found = {}
-        for path in paths:
-            note = read_json(path, error=RecordError, hint=hint)
-            if not (
-                isinstance(note, dict)
-                and type(note.get("run_id")) is int
-                and isinstance(note.get("reason"), str)
-            ):
-                raise RecordError(f"{path} does not say which run failed, and why", hint=hint)
-            found[note["run_id"]] = note["reason"]
-        return found
+        return read_failures(self.root / "failed")
 
     def read(self, run_id: int) -> RunRecord:
         """The record of a run; RecordError if it is damaged or of another sweep."""
@@ -227,7 +218,12 @@ class RunStore:
         Only for a process that holds the lock of the store, and trains those runs again. Nothing
         is moved if `scan` raises, and nothing in quarantine/ is replaced.
         """
-        damaged = [each for each in self.scan() if isinstance(each, Damaged)]
+        damaged, n_runs = [], len(self)
+        with bars("runs") as show:  # thousands of records take a while to read
+            for n_read, each in enumerate(self.scan(), 1):
+                show("checking records", n_read, n_runs)
+                if isinstance(each, Damaged):
+                    damaged.append(each)
         for each in damaged:
             path = self.path(each.run_id)
             place = move_aside(path, self.root / "quarantine")
@@ -288,27 +284,3 @@ class RunStore:
                 f"{run} speaks of {sizes} training and test examples, the store of {wanted}",
                 hint="records of one store are of one data set",
             )
-
-
-def open_stores(what: Stores) -> list[RunStore]:
-    """Return stores, opened: of a directory, of several, or those that are given.
-
-    Args:
-        what: A store, the path of one, or of a directory of stores, or a sequence of all these.
-    """
-    if isinstance(what, (str, os.PathLike, RunStore)):
-        what = [what]
-    stores: list[RunStore] = []
-    for each in what:
-        if isinstance(each, RunStore):
-            stores.append(each)
-            continue
-        root = Path(each)
-        inside = sorted(path.parent for path in root.glob("*/sweep.toml"))
-        one = os.path.lexists(root / "sweep.toml") or not inside
-        stores += [RunStore.open(root)] if one else [RunStore.open(found) for found in inside]
-    return stores
-
-
-Stores = RunStore | StrPath | Sequence[RunStore | StrPath]
-"""A store, or the path of one, or several; see `open_stores`."""

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from memtools.documents import read_json
 from memtools.engines import Answers, Lost, outcomes
-from memtools.errors import BusyError, ConfigError, DiskError, RecordError
+from memtools.errors import ConfigError, DiskError, RecordError
 from memtools.files import disk_errors, locked, remove_orphans, write_atomically
+from memtools.locks import is_locked
 from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord
 from memtools.runs.run_ids import RunIds
@@ -192,16 +193,8 @@ def _read_runs(path: Path, *, hint: str) -> RunIds:
 
 
 def driven(store: RunStore) -> bool:
-    """Return whether a process drives the store now."""
-    if not (store.root / _LOCK).exists():
-        return False
-    try:  # it may be left over from one that was killed
-        with locked(store.root / _LOCK, wait=False, waiting=lambda: None):
-            return False
-    except BusyError:
-        return True
-    except DiskError:  # of a store that cannot be written to
-        return False
+    """Return whether a process drives the store now; its lock may be left over from a dead one."""
+    return is_locked(store.root / _LOCK)
 
 
 def _require_survivable(error: Exception, attempts: int | None) -> None:

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 import memtools
 from memtools.arguments import StrPath
-from memtools.engines import place
 from memtools.errors import ConfigError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
@@ -48,6 +47,7 @@ from memtools.training.step import State, Step
 from memtools.training.strategy import Devices, choose
 from memtools.training.subsets import draw, generator
 from memtools.training.unfinished import Unfinished
+from memtools.workers import place
 
 with needing("tf"):
     import keras

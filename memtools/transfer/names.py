@@ -188,6 +188,8 @@ def _n_blocks(path: Path) -> int:
 
 
 def _pulse(path: Path) -> tuple[int, ...]:
-    state = state_of(path)
-    seen = [each.stat() for each in (path, state) if each.exists()]
+    seen = []
+    for each in (path, state_of(path)):
+        with contextlib.suppress(FileNotFoundError):  # its owner has just finished
+            seen.append(each.stat())
     return tuple(value for each in seen for value in (each.st_mtime_ns, each.st_ino, each.st_size))

@@ -253,7 +253,8 @@ class Partial(Joint):
             publish(self._own, target)
             self._published = True
             for path in [state_of(self._own), *self.names.leftovers()]:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(PermissionError):  # another user's, in a shared directory
+                    path.unlink(missing_ok=True)
 
     # -- state
 

@@ -75,7 +75,11 @@ def test_masks_of_other_runs_are_a_caveat_in_the_file_and_refused_when_strict(tm
 )
 def test_labels_of_the_wrong_number_or_kind_are_refused(tmp_path, labels, words):
     store = stored(tmp_path / "runs", world(8, 60, 30))
-    write_npz(store.root / "examples.npz", {"tr_labels": labels, "tt_labels": np.arange(30) % 4})
+    write_npz(
+        store.root / "examples.npz",
+        {"tr_labels": labels, "tt_labels": np.arange(30) % 4},
+        ours=True,
+    )
     with pytest.raises(ConfigError, match=words):
         library.estimate([type(store).open(store.root)])
 
@@ -95,7 +99,7 @@ def test_stores_whose_labels_differ_are_refused(tmp_path, memtools):
 def test_labels_that_only_one_store_knows_are_used(tmp_path):
     bits = world(8, 60, 30)
     a = stored(tmp_path / "a", [each[:4] for each in bits])
-    write_npz(a.root / "examples.npz", {})
+    write_npz(a.root / "examples.npz", {}, ours=True)
     b = stored(tmp_path / "b", [each[4:] for each in bits], first=4)
     assert list(library.estimate([type(a).open(a.root), b]).classes) == [0, 1, 2, 3]
 

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ import pytest
 from processes import LONG, group, wait_for
 
 from memtools.errors import BusyError, ConfigError, DiskError, RecordError
+from memtools.estimates.about import About
+from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import write_npz
 from memtools.estimation.estimator import estimate
 from memtools.files import locked
+from memtools.runs import store as store_module
 from memtools.runs.status import Status
 from memtools.runs.store import RunStore
 from memtools.runs.stores import open_stores
@@ -102,6 +106,65 @@ def test_the_driver_sets_aside_what_is_damaged_and_replaces_nothing(store, run, 
     assert store.run_ids() == [0, 1, 3, 4] and store.set_damaged_aside() == 0
 
 
+def test_a_disk_without_links_keeps_what_was_set_aside_before(store, run, monkeypatch):
+    def link(*_, **__):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    for run_id in range(5):
+        store.add(run(run_id))
+    with pytest.raises(BusyError, match="another result of run 1"):
+        store.add(run(1, seed=99))
+    damage(store)
+    taken = store.root / "quarantine" / "000001.npz"
+    taken.write_text("of another day")
+    assert store.set_damaged_aside() == 2 and store.run_ids() == [0, 3, 4]
+    assert taken.read_text() == "of another day"
+    assert (store.root / "quarantine" / "000001.1.npz").exists()
+
+
+def test_of_two_that_begin_one_store_with_other_sweeps_one_is_refused(
+    tmp_path, sweep, examples, monkeypatch
+):
+    """The second one comes while the first writes: its labels must not stay with that sweep."""
+    root, refused = tmp_path / "runs", []
+    other = dataclasses.replace(sweep, ratio=0.5)
+    others = ExampleIndex(About(), examples.labels + 1, None, examples.test_labels, None)
+    write_examples = store_module.write_examples
+
+    def begin_other():
+        try:
+            RunStore.create(root, other, others)
+        except ConfigError as error:
+            refused.append(str(error))
+
+    beside = threading.Thread(target=begin_other)
+
+    def write(path, given):
+        write_examples(path, given)
+        if not beside.ident:
+            beside.start()
+            beside.join(0.5)  # without a lock, it has written everything by then
+
+    monkeypatch.setattr(store_module, "write_examples", write)
+    made = RunStore.create(root, sweep, examples)
+    beside.join()
+    assert len(refused) == 1 and "ratio is 0.7 there, 0.5 here" in refused[0]
+    assert made.sweep == RunStore.open(root).sweep == sweep
+    assert np.array_equal(RunStore.open(root).examples.labels, examples.labels)
+    assert not (root / ".beginning").exists()
+
+
+def test_the_status_of_a_store_whose_driver_was_killed_changes_nothing(store, run):
+    store.add(run(1))
+    (store.root / ".driving").touch()  # as a kill leaves it
+    before = listing(store.root)
+    assert not Status.of(store).driven
+    assert listing(store.root) == before
+    with locked(store.root / ".driving", wait=False, waiting=lambda: None):
+        assert Status.of(store).driven
+
+
 def test_a_directory_or_a_pipe_in_the_place_of_a_record_is_set_aside_like_any(store, run):
     for run_id in range(4):
         store.add(run(run_id))
@@ -123,7 +186,7 @@ def test_where_most_records_disagree_with_it_the_sweep_file_is_the_suspect(
     (store.root / "sweep.toml").write_text(edited.to_toml())
     if "n_train" in change:  # of labels, only their number would be wrong
         (store.root / "examples.npz").unlink()
-        write_npz(store.root / "examples.npz", {})
+        write_npz(store.root / "examples.npz", {}, ours=True)
     opened, before = RunStore.open(store.root), listing(store.root)
     for act in (opened.set_damaged_aside, lambda: list(opened)):
         with pytest.raises(RecordError, match=r"most records .* do not agree with its sweep\.toml"):

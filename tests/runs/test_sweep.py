@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tracemalloc
 
+import numpy as np
 import pytest
 from memtools_cli.main import app
 from runs.random_runs import fatal, frozen
 from typer.testing import CliRunner
 
-from memtools import engines
+from memtools import workers
 from memtools.engines import outcomes
 from memtools.errors import BusyError, ConfigError, DiskError
 from memtools.files import locked
@@ -99,6 +100,7 @@ def test_run_ids_are_sets_of_numbers_kept_as_ranges():
         ids = RunIds.of(draw.sample(sorted(one), len(one)))
         assert list(ids) == sorted(one) == [ids[k] for k in range(len(one))]
         assert [n for n in range(-1, 31) if n in ids] == sorted(one)
+        assert [n for n in np.arange(31) if n in ids] == sorted(one) and "1" not in ids
         assert list(ids.without(two)) == sorted(one - two)
         assert list(ids | RunIds.of(two)) == sorted(one | two)
         assert RunIds.from_list(ids.to_list()) == ids == RunIds.from_list(sorted(one))
@@ -162,7 +164,7 @@ def test_what_dead_writers_left_among_the_records_is_cleared_away(store, run):
 
 
 def test_a_frozen_worker_costs_its_run_and_no_other(store, sweep, monkeypatch):
-    monkeypatch.setattr(engines, "GRACE", 1.0)
+    monkeypatch.setattr(workers, "GRACE", 1.0)
     engine = functools.partial(outcomes, n_workers=2, limit=2.0)
     train = functools.partial(frozen, sweep, 3)
     failed = run_missing(store, range(8), train, engine=engine, attempts=1)
