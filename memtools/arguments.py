@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections.abc
 import functools
 import inspect
+import math
 import operator
 import os
 import reprlib
@@ -162,10 +163,9 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, str | bytes) or _is_truth(value):
         return False
     try:
-        float(value)
-    except (TypeError, ValueError):
+        return not math.isnan(value)  # every comparison with NaN is false, so it would pass as any
+    except (TypeError, ValueError, OverflowError):
         return False
-    return True
 
 
 def _describe(value: Any) -> str:

@@ -27,6 +27,7 @@ _DISK_WORDS = {
     errno.EACCES: ("permission denied", "choose another directory, or change its permissions"),
     errno.EPERM: ("not permitted", "choose another directory, or change its permissions"),
     errno.ENAMETOOLONG: ("the file name is too long for this disk", "choose a shorter path"),
+    errno.ENOENT: ("no such file or directory", "check the path; make its directory first"),
     errno.EEXIST: ("a file stands where the directory should be", "choose another directory"),
     errno.ENOTDIR: ("a part of the path is a file, not a directory", "choose another directory"),
     errno.EISDIR: ("a directory stands where the file should go", "move it, or choose another"),

@@ -80,9 +80,9 @@ def require_not_input(out: Path | None, *inputs: Path | str | None) -> None:
 
     A result holds less than its input. The names of published files among the inputs are skipped.
     """
-    for each in filter(None, inputs):
+    for each in inputs:
         with contextlib.suppress(OSError, ValueError):  # not there: that is told where it is read
-            if out is not None and out.is_file() and out.samefile(each):
+            if out and each and out.is_file() and out.samefile(each):
                 raise ConfigError(
                     f"{out} is an input of this command, and the result would replace it",
                     hint="choose another name for the result",

@@ -80,7 +80,7 @@ def test_pairs_are_counted_and_shown_strongest_first(memtools, mine, tmp_path):
         (("info", "nothing-of-this-name"), 2, "no artifact or group"),
         (("info", "BROKEN"), 5, "not a valid npz"),
         (("verify", "BROKEN"), 5, "not a valid npz"),
-        (("export", "FILE", "--out", "none/x.csv"), 6, "No such file"),
+        (("export", "FILE", "--out", "none/x.csv"), 6, "no such file"),
     ],
 )
 def test_errors_are_two_lines_and_the_code_of_their_class(

@@ -1,8 +1,11 @@
 """Archives: lazy, bounded, and refused in our own words when they are broken."""
 
+import copy
 import io
+import pickle
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,3 +246,28 @@ def test_a_single_npy_is_read_under_the_same_rules(tmp_path):
     (tmp_path / "c.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
     with pytest.raises(SchemaError, match=r"c\.npy: its header promises 32 bytes"):
         read_npy(tmp_path / "c.npy")
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])
+def test_arrays_can_be_copied_and_sent_to_other_processes(tmp_path, monkeypatch, copied):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=np.arange(3))
+    with Npz(Path("a.npz")) as arrays:
+        assert len(pickle.dumps(arrays)) < 1000
+        monkeypatch.chdir("/")
+        with copied(arrays) as again:
+            np.testing.assert_array_equal(again["x"], np.arange(3))
+        data = Npz(Path("of a member"), data=(tmp_path / "a.npz").read_bytes())
+        with copied(data) as again:
+            np.testing.assert_array_equal(again["x"], np.arange(3))
+
+
+def test_arrays_of_a_file_that_was_replaced_are_not_mixed_with_the_new_ones(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.arange(3))
+    with Npz(path) as arrays:
+        sent = pickle.dumps(arrays)
+        path.unlink()
+        np.savez(path, x=np.arange(4))
+        with pytest.raises(SchemaError, match="was replaced after it was loaded"):
+            pickle.loads(sent)

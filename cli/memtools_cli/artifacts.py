@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from memtools.errors import MemtoolsError
-from memtools_cli.options import Column, Directory, Json, Mirror, Names, Registries
+from memtools_cli.options import Column, Directory, Json, Mirror, Names, Registries, a_number
 from memtools_cli.output import print_table, show, show_error, show_json
 
 Chosen = Annotated[
@@ -77,6 +77,7 @@ def fetch(
         float,
         typer.Option(
             min=0.1,
+            callback=a_number,
             metavar="SECONDS",
             help="Seconds without a byte after which to reconnect and resume.",
         ),
@@ -84,7 +85,10 @@ def fetch(
     min_speed: Annotated[
         float,
         typer.Option(
-            min=0, metavar="BYTES", help="Bytes per second below which to reconnect and resume."
+            min=0,
+            callback=a_number,
+            metavar="BYTES",
+            help="Bytes per second below which to reconnect and resume.",
         ),
     ] = 1024.0,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from memtools_cli.options import Json, Mirror, Registries
+from memtools_cli.options import Json, Mirror, Registries, a_number
 from memtools_cli.output import print_table, show, show_json
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ Checkpoint = Annotated[
     ),
 ]
 Ratio = Annotated[
-    list[float] | None, typer.Option(metavar="R", help="Only this subset ratio. Repeatable.")
+    list[float] | None,
+    typer.Option(metavar="R", callback=a_number, help="Only this subset ratio. Repeatable."),
 ]
 _IDS = typer.Option(
     metavar="TRAIN TEST",

@@ -22,6 +22,7 @@ from memtools_cli.options import (
     Names,
     Order,
     Registries,
+    a_number,
 )
 from memtools_cli.output import print_table, show, show_json
 
@@ -157,10 +158,14 @@ def export(
 def pairs(
     what: What,
     min_mem: Annotated[
-        float, typer.Option(min=-1, max=1, help="Least memorization of the training example.")
+        float,
+        typer.Option(
+            min=-1, max=1, callback=a_number, help="Least memorization of the training example."
+        ),
     ] = 0.25,
     min_infl: Annotated[
-        float, typer.Option(min=-1, max=1, help="Least influence on the test example.")
+        float,
+        typer.Option(min=-1, max=1, callback=a_number, help="Least influence on the test example."),
     ] = 0.15,
     top: Annotated[int, typer.Option(min=0, help="How many of them to print.")] = 20,
     cross_class: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from memtools_cli.options import a_number
 from memtools_cli.output import note, show
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def estimate(
     min_train_accuracy: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Name runs below this share of the median training accuracy."
+            min=0,
+            max=1,
+            callback=a_number,
+            help="Name runs below this share of the median training accuracy.",
         ),
     ] = 0.95,
     strict: Annotated[

@@ -7,6 +7,7 @@ disk is full, 1 if stdout is closed or its reader has ended. Notes that cannot b
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import logging
@@ -59,6 +60,8 @@ class Commands(TyperGroup):
                 note(*traceback.format_exc().splitlines())
             show_error(error)
             return error.exit_code
+        except typer.Abort:  # interrupted while options are parsed
+            return _interrupted()
         except _UsageError as error:
             text = io.StringIO()
             error.show(text)
@@ -73,12 +76,17 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            note("interrupted; what was done is kept")
-            raise SystemExit(130) from None
+            raise SystemExit(_interrupted()) from None
 
 
 # ClickException: of click, or of the copy that later releases of typer bring.
 _UsageError: Any = typer.BadParameter.__mro__[2]
+
+
+def _interrupted() -> int:
+    """Tell of an interrupt, and return its exit code."""
+    note("interrupted; what was done is kept")
+    return 130
 
 
 def _end(number: int, _frame: object) -> None:
@@ -100,7 +108,10 @@ class _Program(typer.Typer):
         asked = [each for each in self.registered_commands if _name(each) == sys.argv[1:2]]
         if asked:
             self.registered_commands, self.registered_groups = asked, []
-        return super().__call__(*args, **options)
+        try:
+            return super().__call__(*args, **options)
+        except KeyboardInterrupt:  # while commands are built
+            raise SystemExit(_interrupted()) from None
 
 
 def _name(command: Any) -> list[str]:
@@ -109,6 +120,9 @@ def _name(command: Any) -> list[str]:
 
 gc.freeze()
 gc.enable()
+if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    with contextlib.suppress(ValueError):  # in a thread that is not the main one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 app = _Program(
     cls=Commands,

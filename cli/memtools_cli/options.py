@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+
+
+def a_number(value: Any) -> Any:
+    """Return the value of an option; refuse NaN, which lies within every range."""
+    for each in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(each, float) and math.isnan(each):
+            raise typer.BadParameter("nan is not a number")
+    return value
+
 
 Directory = Annotated[
     Path | None,

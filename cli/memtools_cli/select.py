@@ -21,6 +21,7 @@ from memtools_cli.options import (
     Mirror,
     Names,
     Registries,
+    a_number,
 )
 from memtools_cli.output import show
 
@@ -50,13 +51,17 @@ def select(
     bottom: Annotated[int, typer.Option(min=0, metavar="N", help="The N lowest.")] = 0,
     closest: Annotated[
         tuple[float, int],
-        typer.Option("--closest-to", metavar="VALUE N", help="The N nearest to VALUE."),
+        typer.Option(
+            "--closest-to", callback=a_number, metavar="VALUE N", help="The N nearest to VALUE."
+        ),
     ] = (0.0, 0),
     random: Annotated[int, typer.Option(min=0, metavar="N", help="Any N.")] = 0,
     at_least: Annotated[
-        float | None, typer.Option(metavar="VALUE", help="All from VALUE on.")
+        float | None, typer.Option(callback=a_number, metavar="VALUE", help="All from VALUE on.")
     ] = None,
-    at_most: Annotated[float | None, typer.Option(metavar="VALUE", help="All up to VALUE.")] = None,
+    at_most: Annotated[
+        float | None, typer.Option(callback=a_number, metavar="VALUE", help="All up to VALUE.")
+    ] = None,
     quantile: Annotated[
         str, typer.Option("--bin", metavar="I/K", help="The I-th of K equal bins, from 0.")
     ] = "",

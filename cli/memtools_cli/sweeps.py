@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memtools_cli import engines
-from memtools_cli.options import Json
+from memtools_cli.options import Json, a_number
 from memtools_cli.output import note, show, show_json
 from memtools_cli.training import CheckpointMinutes, Config, Runs, Settings, StoreOfRuns
 
@@ -51,7 +51,12 @@ def run(
     ] = 3,
     limit_minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, metavar="M", help="For a group; one that hangs longer is ended."),
+        typer.Option(
+            min=0.01,
+            callback=a_number,
+            metavar="M",
+            help="For a group; one that hangs longer is ended.",
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another process that drives this store.")

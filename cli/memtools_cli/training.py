@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from memtools_cli.options import a_number
 from memtools_cli.output import show
 
 Strategy = Literal["auto", "one", "mirrored", "multiworker", "tpu"]
@@ -26,7 +27,10 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override the configuration. Repeatable."),
 ]
 CheckpointMinutes = Annotated[
-    float, typer.Option(min=0, metavar="M", help="Between checkpoints of unfinished runs.")
+    float,
+    typer.Option(
+        min=0, callback=a_number, metavar="M", help="Between checkpoints of unfinished runs."
+    ),
 ]
 Workers = Annotated[
     int,

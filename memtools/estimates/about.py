@@ -186,9 +186,10 @@ def save(path: StrPath, arrays: Mapping[str, Array], about: About) -> None:
 def require_npz(path: Path) -> None:
     """Raise ConfigError unless a path ends in `.npz`."""
     if path.suffix.lower() != ".npz":
+        name = f"{path.stem or 'estimates'}.npz"
         raise ConfigError(
             f"{path}: this is saved as npz, and the path does not end in .npz",
-            hint=f"save it as {path.with_suffix('.npz').name}; memtools export makes tables of it",
+            hint=f"save it as {name}; memtools export makes tables of it",
         )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import os
 import weakref
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -97,6 +98,7 @@ class Npz(Mapping[str, Array]):
             require_regular(path)
             with disk_errors(path):
                 self._file = path.open("rb")
+                self._place = path.absolute()  # for a process that works elsewhere
         self.close = weakref.finalize(self, self._file.close)  # also when the last user has gone
         self._members = self._directory()
 
@@ -110,6 +112,16 @@ class Npz(Mapping[str, Array]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the place of the file, which is opened again: worker processes read it, too."""
+        if isinstance(self._file, io.BytesIO):
+            return _open_again, (self.path, self._names, self._file.getvalue(), None)
+        return _open_again, (self._place, self._names, None, self._version())
+
+    def _version(self) -> tuple[int, int]:
+        about = os.fstat(self._file.fileno())
+        return about.st_size, about.st_mtime_ns
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)
@@ -186,6 +198,18 @@ class Npz(Mapping[str, Array]):
 
     def _refusal(self, why: str) -> SchemaError:
         return SchemaError(f"{self.path}: not a valid npz: {why}", hint=DAMAGED)
+
+
+def _open_again(
+    path: Path, names: bool, data: bytes | None, version: tuple[int, int] | None
+) -> Npz:
+    """Return the arrays that were pickled; SchemaError if the file is another one by now."""
+    arrays = Npz(path, names=names, data=data)
+    if version is not None and arrays._version() != version:
+        raise SchemaError(
+            f"{path} was replaced after it was loaded", hint="load it once more, then pickle that"
+        )
+    return arrays
 
 
 def encodable_text(column: Array) -> Array:

@@ -135,6 +135,7 @@ class RunStore:
             return sorted(int(name[:-4]) for name in names if _RECORD.fullmatch(name))
         return []
 
+    @checked("store.add(RunRecord(...))")
     def add(self, record: RunRecord) -> None:
         """Publish a record. Once: the same again is nothing, another one is refused.
 
