@@ -121,7 +121,10 @@ def status(
     store: Annotated[Path, typer.Argument(metavar="DIR", help="A store of runs.")],
     watch: Annotated[bool, typer.Option("--watch", help="Again every ten seconds.")] = False,
     standard_error: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="How many runs would it take for this one?")
+        float,
+        typer.Option(
+            callback=a_number, min=0.001, max=0.5, help="How many runs would it take for this one?"
+        ),
     ] = 0.02,
     as_json: Json = False,
 ) -> None:
