@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+import memtools
 from memtools.errors import ConfigError, DiskError, MemtoolsError
 from memtools.estimates.about import About
 from memtools.estimates.scores import Scores
@@ -35,6 +36,42 @@ def test_a_csv_reads_back_as_it_was(tmp_path):
     assert [int(row["label"]) for row in found] == [2, 0, 1]
     beside = json.loads((tmp_path / "scores.csv.about.json").read_text())
     assert beside["direction"] == "high = atypical"
+
+
+AWKWARD = [
+    "\r",
+    "a\rb",
+    "a\r\nb",
+    "\r\n",
+    "\n",
+    "\t",
+    '"',
+    "'",
+    "\\",
+    ",",
+    ";",
+    " a ",
+    "=cmd()",
+    "nan",
+]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".json", ".parquet"])
+def test_names_read_back_as_they_were_whatever_they_hold(tmp_path, ending):
+    n = len(AWKWARD)
+    values = np.linspace(0, 1, n)
+    path = tmp_path / f"a{ending}"
+    write_scores(path, Scores(ABOUT, "memorization", values, filenames=np.array(AWKWARD)))
+    assert memtools.load(path).filenames.tolist() == AWKWARD
+
+
+def test_a_selection_quotes_carriage_returns_in_its_names(tmp_path):
+    scores = Scores(
+        ABOUT, "memorization", np.linspace(0, 1, 3), filenames=np.array(["a\rb", "c", "d"])
+    )
+    memtools.select(scores, memtools.top(3)).save(tmp_path / "s.csv")
+    with (tmp_path / "s.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["filename"] for row in csv.DictReader(file)} == {"a\rb", "c", "d"}
 
 
 def test_json_and_parquet_carry_what_the_numbers_mean(tmp_path):

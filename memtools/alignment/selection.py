@@ -12,7 +12,6 @@ position in the order of the scores, so that a selection is the same whatever or
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 import json
@@ -39,6 +38,7 @@ from memtools.errors import AlignmentError, ConfigError
 from memtools.estimates.model import Estimates
 from memtools.estimates.npz import Array
 from memtools.estimates.scores import Scores
+from memtools.estimates.tables import csv_writer
 from memtools.files import appearing_with_note, disk_errors
 
 FORMATS = (".npy", ".txt", ".csv", ".json")
@@ -109,7 +109,7 @@ class Selection:
 
     def _csv(self) -> bytes:
         stream = io.StringIO(newline="")
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = csv_writer(stream)
         columns = {
             "index": self.index,
             "label": self.labels,

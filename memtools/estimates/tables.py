@@ -17,7 +17,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -174,10 +174,23 @@ def _write_csv(
     file: BinaryIO, columns: Columns, _document: Mapping[str, Any], delimiter: str = ","
 ) -> None:
     text = io.TextIOWrapper(file, "utf-8", newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer = csv_writer(text, delimiter)
     writer.writerow(columns)
     writer.writerows(rows(columns))
     text.detach()
+
+
+def csv_writer(text: TextIO, delimiter: str = ",") -> Any:
+    """Return a csv.writer that ends rows with a newline, and quotes carriage returns, too.
+
+    Python quotes only the line breaks that are in its own line terminator, and reads both.
+    """
+
+    class Lines:
+        def write(self, row: str) -> int:
+            return text.write(row.removesuffix("\r\n") + "\n")
+
+    return csv.writer(Lines(), delimiter=delimiter, lineterminator="\r\n")
 
 
 def _write_json(file: BinaryIO, columns: Columns, document: Mapping[str, Any]) -> None:
