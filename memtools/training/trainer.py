@@ -31,7 +31,7 @@ from memtools.estimates.about import About
 from memtools.estimates.model import ExampleIndex
 from memtools.estimates.npz import Array
 from memtools.extras import needing
-from memtools.files import disk_errors, human_size, locked, write_atomically
+from memtools.files import disk_errors, human_size, write_atomically
 from memtools.progress import bars
 from memtools.runs.record import Failure, RunRecord, RunSpec
 from memtools.runs.store import RunStore, Sweep
@@ -91,12 +91,9 @@ def store_of(root: StrPath, config: Config, data: Dataset | Records) -> RunStore
     check_recipe(config, data)
     sweep = sweep_of(config, data)
     _require_same_data(root, sweep, config.dataset)
+    store = RunStore.create(root, sweep, examples_of(data))  # of two at once, one is refused
     with disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-    with locked(root / ".beginning", wait=True, waiting=lambda: None):  # two may begin at once
-        store = RunStore.create(root, sweep, examples_of(data))
-        with disk_errors(root):
-            write_atomically(root / "config.toml", config.to_toml().encode(), ours=True)
+        write_atomically(root / "config.toml", config.to_toml().encode(), ours=True)
     return store
 
 
