@@ -42,7 +42,8 @@ def appearing_directory(path: Path, *, over: bool = False) -> Iterator[Path]:
         BusyError: Another process is making it.
     """
     require_outside_store(path)
-    target = Path(os.path.realpath(path))  # `.` has no name to appear under
+    with disk_errors(path):
+        target = Path(os.path.realpath(path))  # `.` has no name to appear under
     if path.is_symlink():
         log.warning("%s is a symbolic link; writing to %s", path, target)
         require_outside_store(target)

@@ -14,6 +14,7 @@ import os
 import stat
 from pathlib import Path
 
+from memtools.disks import disk_errors
 from memtools.errors import ConfigError, DiskError
 
 log = logging.getLogger("memtools")
@@ -61,7 +62,8 @@ def _is_stream(path: Path) -> bool:
 
 def require_outside_store(path: Path) -> None:
     """Raise DiskError for a result among the records of a store of runs, or over a file of it."""
-    place = Path(os.path.realpath(path.parent)) / path.name
+    with disk_errors(path):  # where the directory in which this process works was removed
+        place = Path(os.path.realpath(path.parent)) / path.name
     if place.name.lower() in _FILES_OF_STORES and (place.parent / "sweep.toml").exists():
         raise DiskError(
             f"{path} belongs to a store of runs, and no result may replace it",

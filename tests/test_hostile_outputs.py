@@ -310,3 +310,19 @@ def test_a_replay_may_write_what_was_selected_once_more(world: Path) -> None:
     out.unlink()
     assert invoke(["select", "--replay", f"{out}.manifest.json", "--out", str(out)]) == 0
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("out", OUTS)
+def test_commands_in_a_directory_that_was_removed_end_in_two_lines(world: Path, out: str) -> None:
+    command = [each.replace(f"{world}/place/", "") for each in commands(world)[out]]
+    gone = world / "gone"
+    gone.mkdir()
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", str(SCRIPT), *command],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 6, ended.stderr
+    assert len(ended.stderr.splitlines()) == 2, ended.stderr
