@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from nodes import ON_RAY, cluster_of_nodes
 from PIL import Image
+from processes import wait_for
 
 from memtools import cluster
 from memtools.engines import Lost
@@ -91,6 +92,22 @@ def test_a_node_that_is_killed_in_the_middle_costs_nothing_but_time(nodes, engin
         if len(found) == 4:
             nodes.remove_node(doomed, allow_graceful=False)  # SIGKILL
     assert sorted(found) == [(n, n) for n in range(24)]
+
+
+def mark_and_fill(directory, n):
+    (directory / str(n)).touch()
+    return bytes([n]) * (1 << 20)  # so large that it stays on the node until it is asked for
+
+
+def test_results_that_die_with_their_node_before_they_are_read_are_made_again(nodes, tmp_path):
+    doomed, other = (nodes.add_node(num_cpus=1, resources={"spare": 1}) for _ in range(2))
+    engine = functools.partial(cluster.outcomes, address=nodes.address, resources={"spare": 1})
+    found = engine(functools.partial(mark_and_fill, tmp_path), range(8))
+    first = next(found)
+    wait_for(lambda: len(list(tmp_path.iterdir())) >= 4)  # all that were given out have begun
+    nodes.remove_node(doomed, allow_graceful=False)  # SIGKILL
+    assert sorted([first, *found]) == [(n, bytes([n]) * (1 << 20)) for n in range(8)]
+    nodes.remove_node(other)
 
 
 def test_more_than_a_node_has_is_refused_at_once(engine):

@@ -89,9 +89,8 @@ def test_stores_whose_labels_differ_are_refused(tmp_path, memtools):
     a = stored(tmp_path / "a", [each[:4] for each in bits])
     b = stored(tmp_path / "b", [each[4:] for each in bits], first=4)
     assert int(library.estimate([a, b]).n_in[0] + library.estimate([a, b]).n_out[0]) == 8
-    write_npz(
-        b.root / "examples.npz", {"tr_labels": np.arange(60) % 4, "tt_labels": np.zeros(30, int)}
-    )
+    other = {"tr_labels": np.arange(60) % 4, "tt_labels": np.zeros(30, int)}
+    write_npz(b.root / "examples.npz", other, ours=True)
     out = tmp_path / "e.npz"
     refused(memtools("estimate", a.root, b.root, "--out", out), "other test labels", 2)
 
