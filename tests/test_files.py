@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -220,8 +221,17 @@ def test_a_file_appears_once_on_a_disk_without_links_and_is_never_replaced(tmp_p
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_many_writers_of_one_record_one_wins_on_a_disk_without_links(tmp_path, without_links):
-    ready, won = threading.Barrier(8), []
+def test_of_many_writers_of_one_record_one_wins_on_a_disk_without_links(
+    tmp_path, without_links, monkeypatch
+):
+    ready, won, lexists = threading.Barrier(8), [], os.path.lexists
+
+    def look_slowly(path):
+        found = lexists(path)
+        time.sleep(0.05)  # without a lock, all have looked before one has renamed
+        return found
+
+    monkeypatch.setattr(os.path, "lexists", look_slowly)
 
     def attempt(n):
         ready.wait()
