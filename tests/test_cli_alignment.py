@@ -221,7 +221,8 @@ def test_a_comparison_says_what_is_tied(memtools, published, tmp_path):
         (("select", "INDEX", "--top", "1", "--within", "DIR/few.txt", "--out", "DIR/x.json"), 2,
          "holds no positions"),
         (("select", "--replay", "DIR/few.txt", "--out", "DIR/x.json"), 2, "is not JSON"),
-        (("compare", "INDEX", "DIR/few.npy", "--direction-b", "typical"), 5, "that of the second is not recorded"),
+        (("compare", "INDEX", "DIR/few.npy", "--direction-b", "typical"), 5,
+         "that of the second is not recorded"),
         (("compare", "INDEX", "DIR/few.npy"), 2, "is a high score typical or atypical?"),
     ],
 )  # fmt: skip
