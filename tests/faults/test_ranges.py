@@ -16,7 +16,6 @@ from memtools.temporary_files import nobody
 from memtools.transfer.names import state_of
 from memtools.transfer.partial import Partial
 
-pytestmark = pytest.mark.timeout(30)
 MakeOffer = Callable[..., Offer]
 CUT = 123_456
 ONCE = ("first/1", f"truncate-at/{CUT}")  # the first connection ends there
