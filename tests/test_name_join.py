@@ -266,7 +266,7 @@ def test_agreement_by_chance_is_refused_with_its_figures():
     message = (
         r"^only 48 of 2,000 names are among the 1,281,167 published ones \(2\.4%\), as by chance:"
         r" found are n01443537_0\.JPEG, n01443537_42\.JPEG, n01443537_85\.JPEG, \.\.\.;"
-        r" not found are n01443537_1\.JPEG, n01443537_2\.JPEG, n01443537_3\.JPEG, \.\.\.$"
+        r" not found are n01443537_1\.JPEG, n01443537_2\.JPEG, n01443537_3\.JPEG, \.\.\.\n"
     )
     with pytest.raises(AlignmentError, match=message):
         require_plausible_agreement(positions_of(48, 2000), 1_281_167, names)
