@@ -39,18 +39,19 @@ class Levels:
 
     def of(self, values: Array) -> NDArray[np.int64]:
         """The level of each value, -1 for NaN; a value on an edge belongs to the upper level."""
-        return self._steps(values, 1)
+        return self._bars_of(values) // BARS  # so that a value stands in a bar of its own level
 
     def bars(self, values: Array) -> NDArray[np.int64]:
         """How many values stand in each bar, int64 [BARS n]."""
-        place = self._steps(values, BARS)
+        place = self._bars_of(values)
         return np.bincount(place[place >= 0], minlength=BARS * self.n)
 
-    def _steps(self, values: Array, parts: int) -> NDArray[np.int64]:
+    def _bars_of(self, values: Array) -> NDArray[np.int64]:
+        """Return the bar of each value, -1 for NaN."""
         known = np.isfinite(values)
-        scaled = np.where(known, values, 0) / (self.width / parts) - self.first * parts
-        steps = np.floor(scaled + _SLACK).astype(np.int64)
-        return np.where(known, np.clip(steps, 0, self.n * parts - 1), -1)
+        scaled = np.where(known, values, 0) / (self.width / BARS) - self.first * BARS
+        bars = np.floor(scaled + _SLACK).astype(np.int64)
+        return np.where(known, np.clip(bars, 0, self.n * BARS - 1), -1)
 
 
 def levels_of(values: Array) -> Levels:

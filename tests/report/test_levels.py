@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -41,6 +41,7 @@ def test_large_numbers_have_wide_levels(high):
 
 
 @given(arrays(np.float32, st.integers(1, 50), elements=st.floats(-1, 1, width=32)))
+@example(np.array([-3.058798e-07, -0.5], np.float32))  # just below an edge
 def test_every_number_is_on_a_level_that_holds_it(values):
     levels = levels_of(values)
     place = levels.of(values)
