@@ -126,7 +126,7 @@ def test_labels_of_an_index_that_cannot_be_right_are_refused(records, tmp_path):
     with np.load(path) as arrays:
         changed = dict(arrays)
     changed["tt_labels"] = changed["tt_labels"].astype(np.int64)
-    for label, words in ((-1, "-1 to 2|label -1"), (3, "0 to 3|label 3")):
+    for label, words in ((-1, "holds -1, not 0"), (3, "0 to 3|label 3")):
         changed["tt_labels"][4] = label
         write_npz(tmp_path / f"{label}.npz", changed)
         with pytest.raises(MemtoolsError, match=words):
