@@ -8,6 +8,7 @@ that counts and whether what is there is right.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -40,8 +41,10 @@ def two_selections(place: Place) -> Judged:
     place.arrays("a.npz")
     both = [place.start(f"select a.npz --top {n} --out out.json") for n in (3, 40)]
     codes = [place.end(process) for process in both]
-    n = place.path("out.json").read_text().count(",") + 1
-    return (None if None in codes else max(codes)), n in (3, 40)  # type: ignore[type-var]
+    chosen = json.loads(place.path("out.json").read_text())
+    manifest = json.loads(place.path("out.json.manifest.json").read_text())
+    whole = len(chosen["indices"]) in (3, 40) and chosen["manifest"] == manifest
+    return (None if None in codes else max(codes)), whole  # type: ignore[type-var]
 
 
 # ---- H02: files and links of others beside the target

@@ -71,6 +71,50 @@ def test_an_interrupt_while_options_are_parsed_is_told_in_a_line(
     assert ended.value.code == 130
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_that_a_finalizer_swallows_ends_the_command_all_the_same(
+    number: signal.Signals, code: int
+) -> None:
+    program = f"""
+import os, sys, time
+import memtools_cli.main as main
+
+class Swallows:
+    def __del__(self):
+        os.kill(os.getpid(), {number:d})
+        time.sleep(0.01)
+
+def work(*_):
+    Swallows()
+    time.sleep(60)
+
+main.TyperGroup.invoke = work
+sys.argv = ["memtools", "list"]
+main.app()
+"""
+    ended = run_python(program)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_else_a_finalizer_raises_is_shown() -> None:
+    program = """
+import sys
+import memtools_cli.main as main
+
+class Fails:
+    def __del__(self):
+        raise ValueError("a fault")
+
+main.TyperGroup.invoke = lambda *_: Fails() and None
+sys.argv = ["memtools", "list"]
+main.app()
+"""
+    assert "ValueError: a fault" in run_python(program).stderr
+
+
 def options_of(command: Any, name: str = "memtools") -> Iterator[tuple[str, Any]]:
     """Yield every option of a command and of those below it."""
     for each in command.params:

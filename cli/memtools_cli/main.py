@@ -37,6 +37,7 @@ from memtools_cli import (
     tfrecords,
     training,
 )
+from memtools_cli.interrupts import interruptible
 from memtools_cli.output import note, show, show_error
 from memtools_cli.streams import checked_streams
 
@@ -70,11 +71,9 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
-                signal.signal(number, _end)
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             raise SystemExit(_interrupted()) from None
 
@@ -87,10 +86,6 @@ def _interrupted() -> int:
     """Tell of an interrupt, and return its exit code."""
     note("interrupted; what was done is kept")
     return 130
-
-
-def _end(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 class _Notes(logging.Handler):
