@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from memtools import interrupts
 from memtools.wording import printable
 
 if TYPE_CHECKING:
@@ -75,8 +76,9 @@ def bars(what: str = "") -> Iterator[Show]:
                 _display = None
 
 
-def _silent(label: str, n_done: int, n_total: int | None, note: str = "") -> None:
-    """Nobody is looking."""
+def _silent(label: str, n_done: int, n_total: int | None, note: str = "") -> None:  # noqa: ARG001
+    """Draw nothing, since nobody is looking."""
+    interrupts.check()
 
 
 _SHORT, _LONG = 30.0, 1e6  # seconds over which a speed is taken: a run may last for hours
@@ -89,6 +91,7 @@ def _drawing(display: Progress, what: str) -> tuple[Show, dict[str, TaskID]]:
     tasks: dict[str, TaskID] = {}
 
     def show(label: str, n_done: int, n_total: int | None, note: str = "") -> None:
+        interrupts.check()
         label, note = printable(label), printable(note)  # both hold names of files
         if label not in tasks:
             tasks[label] = display.add_task(label, total=n_total, what=what, note=note)

@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 import memtools
 from memtools.artifacts.settings import is_set
 from memtools.errors import MemtoolsError
+from memtools.interrupts import interruptible
 from memtools_cli import (
     align,
     artifacts,
@@ -37,7 +38,6 @@ from memtools_cli import (
     tfrecords,
     training,
 )
-from memtools_cli.interrupts import interruptible
 from memtools_cli.output import note, show, show_error
 from memtools_cli.streams import checked_streams
 
