@@ -175,7 +175,7 @@ def alternate(contenders: Sequence[Contender], downloads: Path, rounds: int) -> 
 
 
 def processor_seconds() -> float:
-    """Of all processes that this one started and that have ended."""
+    """Return the processor time of all processes that this one started and that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -105,7 +105,7 @@ def pipe_for(command: str, *names: str) -> Callable[[Place], Judged]:
 
 
 def forty_million_runs(place: Place) -> Judged:
-    """As many ids in a list would take more than a gigabyte."""
+    """Ask for so many runs that their ids in a list would take more than a gigabyte."""
     driver = place.start(f"{TRAIN} --runs 0:40000000 --workers 1")
     end = time.monotonic() + PATIENCE
     while driver.poll() is None and time.monotonic() < end:

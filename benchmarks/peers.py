@@ -25,7 +25,7 @@ FILE = "a.gz"  # what is fetched
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """What a tool is told. patience: seconds without a byte until it should reconnect."""
+    """The task of a tool. patience: seconds without a byte until it should reconnect."""
 
     url: str
     registry: str

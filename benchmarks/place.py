@@ -1,4 +1,4 @@
-"""Where a hostile scenario of `benchmarks/faults.py` happens: directory, server, output.
+"""The place of a hostile scenario of `benchmarks/faults.py`: directory, server, output.
 
 letter, code = judge_alone(scenario, directory)
 """
@@ -154,7 +154,7 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """What was done, what memtools owes as in `faults.py`, and the function that does it."""
+    """A scenario: its number and words, what memtools owes, and the function that does it."""
 
     number: str
     words: str

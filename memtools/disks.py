@@ -1,4 +1,4 @@
-"""What a disk says, in words: its errors, its room, sizes.
+"""Errors, room and sizes of a disk, in words.
 
 with disk_errors(path): ...               # an OSError becomes a DiskError of two lines
 with if_supported(): os.fsync(directory)  # some file systems cannot

@@ -1,4 +1,4 @@
-"""Where a result goes that a user has named: a file, or the file that a link leads to.
+"""The place of a result that a user has named: a file, or the file that a link leads to.
 
 output_file(Path("scores.csv"))           # DiskError for devices, pipes, and in a store of runs
 require_outside_store(directory)

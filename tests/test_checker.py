@@ -408,7 +408,7 @@ def test_a_digest_that_the_registry_gains_is_compared_by_reading(put, tmp_path):
 
 
 def odd_entries(path):
-    """What may stand in the place of a fetched file, by its kind."""
+    """Make what may stand in the place of a fetched file, by its kind."""
     return {
         "directory": path.mkdir,
         "pipe": lambda: os.mkfifo(path),

@@ -1,4 +1,4 @@
-"""What the command line shows: foreign text escaped, and nothing lost without an exit code."""
+"""Output of the command line: foreign text escaped, and nothing lost without an exit code."""
 
 from __future__ import annotations
 

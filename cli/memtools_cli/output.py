@@ -1,4 +1,4 @@
-"""What the command line shows: results on stdout, notes on stderr, foreign text escaped.
+"""The output of the command line: results on stdout, notes on stderr, foreign text escaped.
 
 show(f"{path}: {words}")                     # a line of the results
 note("3 images are left out")                # a line beside them

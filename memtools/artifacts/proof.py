@@ -1,4 +1,4 @@
-"""Whether the bytes of a file are those of an artifact: by its receipt, else by reading it.
+"""Prove that a file is that of an artifact: by its receipt, else by reading it.
 
     require_proven(artifact, path)              # returns if they are; ChecksumError if not
     digests, compared = prove(artifact, path)   # the same, and always reads

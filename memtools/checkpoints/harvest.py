@@ -193,7 +193,7 @@ def _require_proof(index: Index, known: Collection[Member], terms: Terms) -> Non
 
 
 def _renew(directory: Path, token: str) -> None:
-    """Of another index, or of this one before it forgot, nothing is kept.
+    """Remove what belongs to another index, or to this one before it forgot.
 
     Raises DiskError for a directory of that name that a user has made.
     """

@@ -49,7 +49,7 @@ _TOO_LARGE = "a number in it is beyond the range of float64"
 
 
 class Header(NamedTuple):
-    """What an npy promises: the shape, whether in Fortran order, and the type in the file."""
+    """The header of an npy: the shape, whether in Fortran order, and the type in the file."""
 
     shape: tuple[int, ...]
     fortran: bool

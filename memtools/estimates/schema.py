@@ -95,7 +95,7 @@ def check(kind: str, arrays: Mapping[str, Array]) -> None:
 
 
 def _check_recorded(arrays: Mapping[str, Array]) -> None:
-    """What memtools records beside the numbers is what it writes."""
+    """A record beside the numbers is one that memtools itself has written."""
     read_about(arrays, Path("this file"))
     for name, kinds in _RECORDED.items():
         if name in arrays:

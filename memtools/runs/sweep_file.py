@@ -31,7 +31,7 @@ _HINT = (
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What all runs of a store have in common.
+    """The facts that all runs of a store have in common.
 
     dataset, order: as in About. ratio: share of the training examples in a subset. n_train,
     n_test: examples. definition: the architecture and recipe in a few words. config: the

@@ -48,7 +48,7 @@ STARTED = contextlib.ExitStack()
 
 @pytest.fixture(autouse=True)
 def ended() -> Iterator[None]:
-    """What a test has started ends with it."""
+    """Start processes that end with the test."""
     yield
     STARTED.close()
 
