@@ -94,7 +94,7 @@ def _check(
     known = [each for each in signature.parameters if each not in ("self", "cls")]
     try:
         if unknown := [each for each in kwargs if each not in known]:
-            raise TypeError(f"it does not have an argument {unknown[0]!r}")
+            raise TypeError(f"there is no argument {unknown[0]!r}")
         given = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
         hint = f"for example {example}; its arguments are {', '.join(known)}"
